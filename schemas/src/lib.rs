@@ -1,0 +1,12 @@
+//! The wire: ids, keys, topic names, Avro records and their codec.
+//!
+//! Everything here is costly to change later; `docs/wire.md` is its page.
+
+pub mod codec;
+pub mod ids;
+pub mod keys;
+pub mod records;
+pub mod topics;
+
+pub use codec::{CodecError, Wire};
+pub use ids::{Id, Sha256};

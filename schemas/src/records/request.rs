@@ -1,0 +1,234 @@
+//! What producers send, and the envelope it becomes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Id, Sha256};
+
+text_enum! {
+    /// What is asked.
+    RequestKind {
+        /// `detect`
+        Detect => "detect",
+        /// `attributes`
+        Attributes => "attributes",
+        /// `liveness`
+        Liveness => "liveness",
+        /// `compare`
+        Compare => "compare",
+        /// `search`
+        Search => "search",
+        /// `enrol`
+        Enrol => "enrol",
+        /// `unenrol`
+        Unenrol => "unenrol",
+        /// `read_document`
+        ReadDocument => "read_document",
+        /// `verify`
+        Verify => "verify",
+    }
+}
+text_enum! {
+    /// live, shadow (judged, published apart) or backfill.
+    Mode {
+        /// `live`
+        Live => "live",
+        /// `shadow`
+        Shadow => "shadow",
+        /// `backfill`
+        Backfill => "backfill",
+    }
+}
+text_enum! {
+    /// Light a frame was taken in.
+    Spectrum {
+        /// `rgb`
+        Rgb => "rgb",
+        /// `nir`
+        Nir => "nir",
+    }
+}
+text_enum! {
+    /// Lane of the ingress topic.
+    Lane {
+        /// `interactive`
+        Interactive => "interactive",
+        /// `stream`
+        Stream => "stream",
+        /// `bulk`
+        Bulk => "bulk",
+    }
+}
+text_enum! {
+    /// Where a reference picture comes from; each kind has its own calibration.
+    ReferenceKind {
+        /// `live`
+        Live => "live",
+        /// `on_file`
+        OnFile => "on_file",
+        /// `card_print`
+        CardPrint => "card_print",
+        /// `chip`
+        Chip => "chip",
+    }
+}
+text_enum! {
+    /// Part a picture plays in the request.
+    PictureRole {
+        /// `probe`
+        Probe => "probe",
+        /// `reference`
+        Reference => "reference",
+    }
+}
+/// The picture's file, as it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inline {
+    /// Bytes.
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
+}
+
+/// The picture's file, encrypted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// Key id.
+    pub key_id: String,
+    /// Nonce.
+    #[serde(with = "serde_bytes")]
+    pub nonce: Vec<u8>,
+    /// Ciphertext.
+    #[serde(with = "serde_bytes")]
+    pub ciphertext: Vec<u8>,
+}
+
+/// The picture's file, elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reference {
+    /// Uri.
+    pub uri: String,
+    /// Sha256.
+    pub sha256: Sha256,
+    /// Bytes len.
+    pub bytes_len: i64,
+}
+
+/// One still picture: JPEG, PNG, WebP or BMP.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Picture {
+    /// Content.
+    pub content: PictureContent,
+    /// For a reference; null reads as on_file.
+    pub reference_kind: Option<ReferenceKind>,
+}
+
+/// Where the picture's bytes are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum PictureContent {
+    /// In the record.
+    Inline(Inline),
+    /// In the record, encrypted.
+    Sealed(Sealed),
+    /// Elsewhere.
+    Reference(Reference),
+}
+
+/// Ingress: one request. Key `<tenant>/<request_id>`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Idempotency key, 1..128 bytes of UTF-8, unique within its topic.
+    pub request_id: String,
+    /// Kind.
+    pub kind: RequestKind,
+    /// Named place of use with its own policy.
+    pub scene: String,
+    /// Mode.
+    pub mode: Mode,
+    /// From received_time; null: the scene's.
+    pub deadline_ms: Option<i32>,
+    /// The camera's clock: kept, never trusted.
+    pub capture_time: Option<i64>,
+    /// Stream id.
+    pub stream_id: Option<String>,
+    /// Session id.
+    pub session_id: Option<String>,
+    /// Sequence.
+    pub sequence: Option<i64>,
+    /// Stream epoch.
+    pub stream_epoch: Option<i64>,
+    /// Spectrum.
+    pub spectrum: Option<Spectrum>,
+    /// Purpose.
+    pub purpose: Option<String>,
+    /// Consent ref.
+    pub consent_ref: Option<String>,
+    /// Device risk.
+    #[serde(with = "serde_bytes")]
+    pub device_risk: Option<Vec<u8>>,
+    /// Case that this one replays; set by the replay command.
+    pub replay_of: Option<Id>,
+    /// The picture asked about.
+    pub probe: Option<Picture>,
+    /// compare: the picture it is compared with.
+    pub reference: Option<Picture>,
+}
+
+wire!(Request, "request", ["Request/1"]);
+
+/// Wall time of one stage on this case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageTiming {
+    /// Stage.
+    pub stage: String,
+    /// Wall us.
+    pub wall_us: i64,
+}
+
+/// Who asks what, and where the case stands; first field of every record behind admit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Idempotency key, 1..128 bytes of UTF-8, unique within its topic.
+    pub request_id: String,
+    /// Kind.
+    pub kind: RequestKind,
+    /// Named place of use with its own policy.
+    pub scene: String,
+    /// Mode.
+    pub mode: Mode,
+    /// From received_time; null: the scene's.
+    pub deadline_ms: Option<i32>,
+    /// The camera's clock: kept, never trusted.
+    pub capture_time: Option<i64>,
+    /// Stream id.
+    pub stream_id: Option<String>,
+    /// Session id.
+    pub session_id: Option<String>,
+    /// Sequence.
+    pub sequence: Option<i64>,
+    /// Stream epoch.
+    pub stream_epoch: Option<i64>,
+    /// Spectrum.
+    pub spectrum: Option<Spectrum>,
+    /// Purpose.
+    pub purpose: Option<String>,
+    /// Consent ref.
+    pub consent_ref: Option<String>,
+    /// Device risk.
+    #[serde(with = "serde_bytes")]
+    pub device_risk: Option<Vec<u8>>,
+    /// Case that this one replays; set by the replay command.
+    pub replay_of: Option<Id>,
+    /// Case id.
+    pub case_id: Id,
+    /// Record id.
+    pub record_id: Id,
+    /// Tenant.
+    pub tenant: String,
+    /// Lane.
+    pub lane: Lane,
+    /// The ingress record's append time.
+    pub received_time: i64,
+    /// Policy version.
+    pub policy_version: i64,
+    /// Observed, never a ground for a decision.
+    pub trail: Vec<StageTiming>,
+}

@@ -1,0 +1,201 @@
+//! What stages pass on.
+
+use serde::{Deserialize, Serialize};
+
+use super::request::{Envelope, PictureRole, ReferenceKind};
+use super::verdict::{Check, ModelRef};
+
+/// A picture as admitted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AdmittedPicture {
+    /// Role.
+    pub role: PictureRole,
+    /// Reference kind.
+    pub reference_kind: Option<ReferenceKind>,
+    /// Bytes.
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
+}
+
+/// Input of decode.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AdmittedCase {
+    /// Envelope.
+    pub envelope: Envelope,
+    /// Pictures.
+    pub pictures: Vec<AdmittedPicture>,
+}
+
+wire!(AdmittedCase, "decode", ["AdmittedCase/1"]);
+
+text_enum! {
+    /// File format, found from the bytes.
+    StillFormat {
+        /// `jpeg`
+        Jpeg => "jpeg",
+        /// `png`
+        Png => "png",
+        /// `webp`
+        Webp => "webp",
+        /// `bmp`
+        Bmp => "bmp",
+    }
+}
+/// A picture whose header was checked; its pixels are not made yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StillPicture {
+    /// Role.
+    pub role: PictureRole,
+    /// Reference kind.
+    pub reference_kind: Option<ReferenceKind>,
+    /// Format.
+    pub format: StillFormat,
+    /// Stored width, before orientation.
+    pub width: i32,
+    /// Height.
+    pub height: i32,
+    /// EXIF orientation 1..8.
+    pub orientation: i32,
+    /// Bytes.
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
+}
+
+/// Input of detect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StillCase {
+    /// Envelope.
+    pub envelope: Envelope,
+    /// Pictures.
+    pub pictures: Vec<StillPicture>,
+}
+
+wire!(StillCase, "detect", ["StillCase/1"]);
+
+/// Corners in pixels of the upright picture; may reach over its border.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BoundingBox {
+    /// X1.
+    pub x1: f32,
+    /// Y1.
+    pub y1: f32,
+    /// X2.
+    pub x2: f32,
+    /// Y2.
+    pub y2: f32,
+}
+
+/// Pixel position.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Landmark {
+    /// X.
+    pub x: f32,
+    /// Y.
+    pub y: f32,
+}
+
+/// Context of a face: raw 8-bit RGB, row-major. A picture position p lies at (p - origin) * scale.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Crop {
+    /// Width.
+    pub width: i32,
+    /// Height.
+    pub height: i32,
+    /// Origin x.
+    pub origin_x: f32,
+    /// Origin y.
+    pub origin_y: f32,
+    /// Scale.
+    pub scale: f32,
+    /// Rgb.
+    #[serde(with = "serde_bytes")]
+    pub rgb: Vec<u8>,
+}
+
+/// A detected face.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Face {
+    /// Bounding box.
+    pub bounding_box: BoundingBox,
+    /// Left eye, right eye (image side), nose, left and right mouth corner; pixels of the upright picture.
+    pub landmarks: Vec<Landmark>,
+    /// Detection score 0..1.
+    pub score: f32,
+    /// Only where a later stage needs it.
+    pub crop: Option<Crop>,
+}
+
+/// A picture's faces, best first, and which of them is the subject.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FacedPicture {
+    /// Role.
+    pub role: PictureRole,
+    /// Reference kind.
+    pub reference_kind: Option<ReferenceKind>,
+    /// Upright width.
+    pub width: i32,
+    /// Upright height.
+    pub height: i32,
+    /// Faces.
+    pub faces: Vec<Face>,
+    /// Faces found; more than faces holds when over the limit.
+    pub faces_found: i32,
+    /// Index into faces.
+    pub subject: Option<i32>,
+    /// Rule by which the subject was chosen.
+    pub subject_rule: Option<String>,
+}
+
+/// Input of every stage between detect and embed, embed included.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaceCase {
+    /// Envelope.
+    pub envelope: Envelope,
+    /// Pictures.
+    pub pictures: Vec<FacedPicture>,
+    /// Checks.
+    pub checks: Vec<Check>,
+    /// Reason codes.
+    pub reason_codes: Vec<String>,
+    /// Models.
+    pub models: Vec<ModelRef>,
+}
+
+wire!(FaceCase, "embed", ["FaceCase/1"]);
+
+/// A face template (feature vector).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Template {
+    /// Model.
+    pub model: String,
+    /// Model sha256.
+    pub model_sha256: String,
+    /// Values.
+    pub values: Vec<f32>,
+}
+
+/// A picture's faces and its subject's template.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TemplatedPicture {
+    /// Picture.
+    pub picture: FacedPicture,
+    /// Template.
+    pub template: Template,
+}
+
+/// Input of match.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TemplateCase {
+    /// Envelope.
+    pub envelope: Envelope,
+    /// Pictures.
+    pub pictures: Vec<TemplatedPicture>,
+    /// Checks.
+    pub checks: Vec<Check>,
+    /// Reason codes.
+    pub reason_codes: Vec<String>,
+    /// Models.
+    pub models: Vec<ModelRef>,
+}
+
+wire!(TemplateCase, "match", ["TemplateCase/1"]);

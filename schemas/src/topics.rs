@@ -1,0 +1,115 @@
+//! Topic names, and what a name tells.
+
+use crate::records::Lane;
+
+/// What a topic is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// `shiren.<tenant>.requests.<lane>`
+    Requests {
+        /// Tenant.
+        tenant: String,
+        /// Lane.
+        lane: Lane,
+    },
+    /// `shiren.<tenant>.verdicts`
+    Verdicts {
+        /// Tenant.
+        tenant: String,
+    },
+    /// `shiren.<tenant>.results`
+    Results {
+        /// Tenant.
+        tenant: String,
+    },
+    /// `shiren.<tenant>.evidence`
+    Evidence {
+        /// Tenant.
+        tenant: String,
+    },
+    /// `shiren.<tenant>.dead-letters`
+    DeadLetters {
+        /// Tenant.
+        tenant: String,
+    },
+    /// `shiren.<stage>.<lane>`: input of a stage that runs apart.
+    Stage {
+        /// Stage.
+        stage: String,
+        /// Lane.
+        lane: Lane,
+    },
+}
+
+impl Topic {
+    /// Reads a name; `None` when it is none of ours.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let parts: Vec<&str> = name.split('.').collect();
+        match parts.as_slice() {
+            ["shiren", tenant, "requests", lane] => Some(Self::Requests {
+                tenant: (*tenant).to_owned(),
+                lane: lane.parse().ok()?,
+            }),
+            ["shiren", tenant, "verdicts"] => Some(Self::Verdicts {
+                tenant: (*tenant).to_owned(),
+            }),
+            ["shiren", tenant, "results"] => Some(Self::Results {
+                tenant: (*tenant).to_owned(),
+            }),
+            ["shiren", tenant, "evidence"] => Some(Self::Evidence {
+                tenant: (*tenant).to_owned(),
+            }),
+            ["shiren", tenant, "dead-letters"] => Some(Self::DeadLetters {
+                tenant: (*tenant).to_owned(),
+            }),
+            ["shiren", stage, lane] => Some(Self::Stage {
+                stage: (*stage).to_owned(),
+                lane: lane.parse().ok()?,
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Topic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Requests { tenant, lane } => write!(f, "shiren.{tenant}.requests.{lane}"),
+            Self::Verdicts { tenant } => write!(f, "shiren.{tenant}.verdicts"),
+            Self::Results { tenant } => write!(f, "shiren.{tenant}.results"),
+            Self::Evidence { tenant } => write!(f, "shiren.{tenant}.evidence"),
+            Self::DeadLetters { tenant } => write!(f, "shiren.{tenant}.dead-letters"),
+            Self::Stage { stage, lane } => write!(f, "shiren.{stage}.{lane}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip() {
+        for name in [
+            "shiren.default.requests.interactive",
+            "shiren.acme-1.requests.bulk",
+            "shiren.default.verdicts",
+            "shiren.default.results",
+            "shiren.default.evidence",
+            "shiren.default.dead-letters",
+            "shiren.detect.stream",
+        ] {
+            assert_eq!(Topic::parse(name).unwrap().to_string(), name);
+        }
+        for name in [
+            "",
+            "shiren",
+            "shiren.x",
+            "other.default.verdicts",
+            "shiren.default.requests.slow",
+        ] {
+            assert_eq!(Topic::parse(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Every code that a verdict, a dead letter or a refused command can carry, with its page.
+
+/// A code: stable, lower snake case, part of the wire.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// The code as it stands on the wire.
+    pub id: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// What to do about it.
+    pub advice: &'static str,
+}
+
+impl std::fmt::Debug for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.id)
+    }
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.id)
+    }
+}
+
+macro_rules! codes {
+    ($($name:ident $id:literal $meaning:literal $advice:literal;)*) => {
+        $(#[doc = $meaning] pub const $name: Code = Code { id: $id, meaning: $meaning, advice: $advice };)*
+        /// All codes, in the order of `docs/errors.md`.
+        pub const ALL: &[Code] = &[$($name),*];
+    };
+}
+
+codes! {
+    // Records
+    AVRO_UNREADABLE "avro_unreadable" "The bytes are not one whole Avro record of the schema they name: truncated, trailing bytes, or a length beyond the limit." "Encode with the schema in schemas/avsc in single-object encoding; send nothing behind the record.";
+    SCHEMA_UNKNOWN "schema_unknown" "The fingerprint or registry id in front of the record is of no schema that this version knows." "Use a schema from schemas/avsc or schemas/history, unchanged.";
+    FRAMING_UNKNOWN "framing_unknown" "The record begins neither with C3 01 (Avro single-object encoding) nor with 00 (Confluent framing)." "Put the two marker bytes and the 8-byte fingerprint in front of the Avro body.";
+    FRAMING_CONFLUENT_UNCONFIGURED "framing_confluent_unconfigured" "The record has Confluent framing, and no schema registry is configured." "Use Avro single-object encoding.";
+    RECORD_EMPTY "record_empty" "The record has no value (a tombstone) or an empty one." "Send the encoded request as the record's value.";
+    KEY_MISMATCH "key_mismatch" "The record's key is not `<tenant>/<request_id>` of its own topic and content." "Set the key to the tenant of the topic's name, a slash, and the request_id.";
+    TENANT_MISMATCH "tenant_mismatch" "The tenant in the record's key is not the tenant in the topic's name." "Publish to the topic of the tenant, or mend the key.";
+    PARTITION_MISMATCH "partition_mismatch" "The record lies on another partition than its key gives." "Set partitioner=murmur2_random in librdkafka clients (confluent-kafka), or leave Java's default.";
+    REQUEST_ID_INVALID "request_id_invalid" "request_id is not 1 to 128 bytes of UTF-8 text without control characters." "Use a short unique text, for example a UUID.";
+    SCENE_UNKNOWN "scene_unknown" "The request names a scene that the policy does not have." "Use `default`, or add the scene to topology.toml.";
+    KIND_UNSUPPORTED "kind_unsupported" "No stage of this topology serves requests of this kind." "See README: kinds that this version serves.";
+    PICTURE_MISSING "picture_missing" "A picture that this kind of request needs is not in the record." "compare needs probe and reference; detect needs probe.";
+    PICTURE_UNEXPECTED "picture_unexpected" "The record carries a picture that this kind of request does not use." "Leave it out: what is not needed is not sent.";
+    PICTURE_FORM_UNSUPPORTED "picture_form_unsupported" "The picture is Sealed or a Reference; this version reads Inline only." "Send the picture's bytes inline.";
+    DEADLINE_INVALID "deadline_invalid" "deadline_ms is not between 1 and the topology's limit." "Leave it null for the scene's default.";
+    DEADLINE_EXCEEDED "deadline_exceeded" "The case was older than its deadline when a worker came to it." "Add workers, or raise the deadline if a late answer is of use.";
+    // Pictures
+    PICTURE_EMPTY "picture_empty" "The picture has no bytes." "Send the file's bytes.";
+    PICTURE_TOO_LARGE "picture_too_large" "The picture has more bytes than stills.max_bytes." "Send a smaller file; 1 to 3 megapixels are plenty for a face.";
+    PIXELS_OVER_LIMIT "pixels_over_limit" "The header declares more pixels, or a longer side, than the limits allow; nothing was decoded." "Send a smaller picture.";
+    PICTURE_TOO_SMALL "picture_too_small" "The picture's shorter side is below stills.min_side_px." "Send the picture at its original size.";
+    NOT_AN_IMAGE "not_an_image" "The bytes are of no image format." "Send JPEG, PNG, WebP or BMP.";
+    FORMAT_UNSUPPORTED "format_unsupported" "An image format that is not read (named in the evidence): HEIC, AVIF, JPEG 2000, GIF, TIFF and the like." "Send JPEG, PNG, WebP or BMP.";
+    ANIMATION_UNSUPPORTED "animation_unsupported" "The file holds several frames; which one is meant is not ours to guess." "Send one still picture.";
+    IMAGE_TRUNCATED "image_truncated" "The file ends before the picture does." "Send the whole file; check the upload.";
+    IMAGE_CORRUPT "image_corrupt" "The file is damaged: its pixels cannot be read whole." "Send an undamaged file.";
+    COLOUR_SPACE_UNSUPPORTED "colour_space_unsupported" "A colour space that cannot be turned into RGB safely." "Save the picture as RGB.";
+    BIT_DEPTH_UNKNOWN "bit_depth_unknown" "A 16-bit picture uses only a small part of its range and does not declare its true depth, so its brightness is not known." "Write an sBIT chunk with the true depth, or scale to the full range.";
+    DECODE_TIMEOUT "decode_timeout" "Decoding took longer than stills.decode_max_ms." "Send a smaller picture.";
+    // Faces
+    NO_FACE "no_face" "No face was found in the picture." "Send a picture with a face that is well lit and not covered.";
+    FACE_TOO_CLOSE "face_too_close" "The face fills the picture so far that it cannot be read whole." "Hold the camera further away, so that the whole head is in the picture.";
+    FACE_TOO_SMALL "face_too_small" "The subject's face is narrower than the scene's min_face_px." "Come closer, or send the picture at its original size.";
+    FACE_ROTATED "face_rotated" "The subject's face is turned by more than the limit in the picture's plane." "Hold the camera upright, or send the EXIF orientation.";
+    MULTIPLE_FACES "multiple_faces" "More than one face where one is expected, and none is the subject by a clear margin." "See to it that one person is in the picture.";
+    BYSTANDERS_IGNORED "bystanders_ignored" "Other faces were in the picture; only the subject named in the evidence was compared." "Nothing, if the subject is the right face.";
+    FACES_OVER_LIMIT "faces_over_limit" "More faces than detect.max_faces; the largest ones are kept." "Send a closer picture if the others matter.";
+    // Checks
+    COMPARISON_BELOW_THRESHOLD "comparison_below_threshold" "The comparison score is below the threshold of the scene's false-match rate." "These are not shown to be the same person; take a new picture if they should be.";
+    LIVENESS_NOT_CHECKED "liveness_not_checked" "Liveness did not run: no stage of this topology checks it." "Do not take the verdict for proof of a live person.";
+    QUALITY_NOT_CHECKED "quality_not_checked" "Quality did not run: no stage of this topology checks it." "Nothing.";
+    REQUIRED_CHECK_NOT_RUN "required_check_not_run" "The scene requires a check that did not run, so nothing is accepted." "Run the stage, or do not require its check in this scene.";
+    THRESHOLD_EXTRAPOLATED "threshold_extrapolated" "The threshold lies where too few false matches were seen to measure it; it was extrapolated." "Calibrate with more pairs (docs/thresholds.md).";
+    CALIBRATION_MISSING "calibration_missing" "No calibration table for this model and reference kind supports the scene's false-match rate." "Choose a rate that the table supports, or bring a table.";
+    REFERENCE_KIND_MISMATCH "reference_kind_unsupported" "No calibration table for this reference kind." "Use `live` or `on_file`, or bring a table.";
+    // Faults of the chain
+    STAGE_FAILED "stage_failed" "A stage failed on this case; the case is closed as an error." "Look at the dead letter, and replay it after the fault is mended.";
+    MODEL_FAILED "model_failed" "A model could not be run on this picture." "Look at the worker's log.";
+    TEMPLATE_INVALID "template_invalid" "A model gave a template that is not finite or has no length." "Look at the worker's log; this face cannot be compared.";
+}
+
+/// The code with this id.
+#[must_use]
+pub fn find(id: &str) -> Option<&'static Code> {
+    ALL.iter().find(|code| code.id == id)
+}

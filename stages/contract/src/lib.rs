@@ -1,0 +1,10 @@
+//! What a stage is: a pure function over records, and the words it answers in.
+//!
+//! No IO, no clock, no threads here: the runtime owns every effect.
+
+pub mod codes;
+pub mod policy;
+pub mod raster;
+pub mod stage;
+pub mod still;
+pub mod terminal;

@@ -1,0 +1,113 @@
+//! What a scene asks for, and the one rule by which checks become a decision.
+
+use std::collections::BTreeMap;
+
+use shiren_schemas::records::{Check, CheckState, Decision};
+
+use crate::codes::{self, Code};
+
+/// Name of the check that 1:1 comparison answers.
+pub const COMPARISON: &str = "comparison";
+/// Name of the check that liveness answers.
+pub const LIVENESS: &str = "liveness";
+/// Name of the check that quality answers.
+pub const QUALITY: &str = "quality";
+
+/// Policy of one scene.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scene {
+    /// Checks that must pass before anything is accepted.
+    pub requires: Vec<String>,
+    /// Target false-match rate of 1:1 comparison, 0..=0.1.
+    pub target_fmr: f64,
+    /// Reason why an extrapolated operating point may accept; `None`: it leads to `review`.
+    pub allow_extrapolated: Option<String>,
+    /// A verdict is of no use later than this after received_time, milliseconds.
+    pub expires_after_ms: i64,
+    /// Deadline of a case that names none, milliseconds after received_time; `None`: no deadline.
+    pub deadline_ms: Option<i64>,
+    /// Smallest face width of interest, pixels of the upright picture.
+    pub min_face_px: u32,
+}
+
+/// The scenes of a policy, by name.
+pub type Scenes = BTreeMap<String, Scene>;
+
+/// A check that passed, or one in another state with its reason.
+#[must_use]
+pub fn check(name: &str, state: CheckState, reason: Option<Code>) -> Check {
+    Check {
+        name: name.to_owned(),
+        state,
+        reason_code: reason.map(|code| code.id.to_owned()),
+    }
+}
+
+/// The decision that the checks of a yes-or-no question allow, and why. Fail closed:
+/// - a failed check that is required, or the question itself (`comparison`): `reject`;
+/// - a required check that abstained or did not run: `error`, never `accept` and never `reject`;
+/// - else `accept`.
+#[must_use]
+pub fn decide(checks: &[Check], requires: &[String]) -> (Decision, Vec<Code>) {
+    let state = |name: &str| checks.iter().find(|c| c.name == name).map(|c| c.state);
+    let asked: Vec<&str> = requires
+        .iter()
+        .map(String::as_str)
+        .chain([COMPARISON])
+        .collect();
+    if asked
+        .iter()
+        .any(|name| state(name) == Some(CheckState::Failed))
+    {
+        return (Decision::Reject, Vec::new());
+    }
+    if asked
+        .iter()
+        .all(|name| state(name) == Some(CheckState::Passed))
+    {
+        return (Decision::Accept, Vec::new());
+    }
+    let not_run = asked
+        .iter()
+        .any(|name| matches!(state(name), None | Some(CheckState::NotChecked)));
+    let why = if not_run {
+        vec![codes::REQUIRED_CHECK_NOT_RUN]
+    } else {
+        Vec::new()
+    };
+    (Decision::Error, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_state() -> impl Strategy<Value = CheckState> {
+        proptest::sample::select(CheckState::ALL)
+    }
+
+    proptest! {
+        #[test]
+        fn accepts_only_when_all_required_passed(
+            states in proptest::collection::vec(any_state(), 3),
+            required in proptest::collection::vec(any::<bool>(), 3),
+            missing in proptest::option::of(0_usize..3),
+        ) {
+            let names = [COMPARISON, LIVENESS, QUALITY];
+            let checks: Vec<Check> = names.iter().zip(&states).enumerate()
+                .filter(|(i, _)| Some(*i) != missing)
+                .map(|(_, (name, state))| check(name, *state, None)).collect();
+            let requires: Vec<String> = names.iter().zip(&required)
+                .filter(|(_, r)| **r).map(|(n, _)| (*n).to_owned()).collect();
+            let (decision, _) = decide(&checks, &requires);
+            let passed = |name: &str| checks.iter().any(|c| c.name == name && c.state == CheckState::Passed);
+            let failed = |name: &str| checks.iter().any(|c| c.name == name && c.state == CheckState::Failed);
+            let all = passed(COMPARISON) && requires.iter().all(|r| passed(r));
+            prop_assert_eq!(decision == Decision::Accept, all);
+            let some_failed = failed(COMPARISON) || requires.iter().any(|r| failed(r));
+            prop_assert_eq!(decision == Decision::Reject, some_failed);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The end of a case: one verdict, its evidence and, where the caller asked for data, its results.
+
+use shiren_schemas::records::{
+    CanonicalVerdict, Check, Comparison, Decision, Envelope, Evidence, FacedPicture, Fault,
+    ModelRef, ObservedVerdict, PictureFaces, PictureRole, ReferenceKind, Results, Verdict,
+};
+use shiren_schemas::{CodecError, Sha256, Wire, ids};
+
+use crate::codes::Code;
+use crate::stage::Rejection;
+
+/// A case that has been decided.
+#[derive(Clone, Debug)]
+pub struct Terminal {
+    /// The case.
+    pub envelope: Envelope,
+    /// Key of the case's ingress record, when it is not `<tenant>/<request_id>`.
+    pub ingress_key: Option<Vec<u8>>,
+    /// Answer.
+    pub decision: Decision,
+    /// Reasons, any order, repeats allowed.
+    pub reason_codes: Vec<String>,
+    /// States of the checks.
+    pub checks: Vec<Check>,
+    /// Reference kind of a comparison.
+    pub reference_kind: Option<ReferenceKind>,
+    /// Models that took part.
+    pub models: Vec<ModelRef>,
+    /// Pictures with their faces, for evidence.
+    pub pictures: Vec<FacedPicture>,
+    /// The comparison, for evidence.
+    pub comparison: Option<Comparison>,
+    /// What went wrong, for evidence and the dead letter.
+    pub faults: Vec<Fault>,
+    /// Kind `detect`: the faces asked for.
+    pub detections: Option<Vec<PictureFaces>>,
+    /// Put a copy of the record among the dead letters.
+    pub dead_letter: bool,
+}
+
+impl Terminal {
+    /// A case that ends with `decision` and nothing else yet.
+    #[must_use]
+    pub fn new(envelope: Envelope, decision: Decision) -> Self {
+        Self {
+            envelope,
+            ingress_key: None,
+            decision,
+            reason_codes: Vec::new(),
+            checks: Vec::new(),
+            reference_kind: None,
+            models: Vec::new(),
+            pictures: Vec::new(),
+            comparison: None,
+            faults: Vec::new(),
+            detections: None,
+            dead_letter: false,
+        }
+    }
+
+    /// A case that could not be answered. `dead_letter` stays false: a picture without a face is
+    /// an answer to its sender, not work for the operator.
+    #[must_use]
+    pub fn error(
+        envelope: Envelope,
+        stage: &str,
+        rejection: Rejection,
+        role: Option<PictureRole>,
+    ) -> Self {
+        let mut terminal = Self::new(envelope, Decision::Error);
+        terminal.reason_codes.push(rejection.code.id.to_owned());
+        terminal.faults.push(Fault {
+            stage: stage.to_owned(),
+            code: rejection.code.id.to_owned(),
+            detail: rejection.detail,
+            role,
+        });
+        terminal
+    }
+
+    /// Adds a reason.
+    pub fn reason(&mut self, code: Code) {
+        self.reason_codes.push(code.id.to_owned());
+    }
+
+    /// Makes the records of the case's end.
+    ///
+    /// # Errors
+    /// [`CodecError::Unwritable`]: a fault of this program.
+    pub fn into_records(self, seen: &Observation) -> Result<TerminalRecords, CodecError> {
+        let envelope = self.envelope;
+        let verdict_id = ids::verdict(envelope.case_id);
+        let canonical = CanonicalVerdict {
+            verdict_id,
+            case_id: envelope.case_id,
+            tenant: envelope.tenant.clone(),
+            kind: envelope.kind,
+            scene: envelope.scene.clone(),
+            mode: envelope.mode,
+            decision: self.decision,
+            reason_codes: sorted(self.reason_codes),
+            checks: sorted_by(self.checks, |check| check.name.clone()),
+            matched_subject: None,
+            reference_kind: self.reference_kind,
+            authority_source: None,
+            policy_version: envelope.policy_version,
+            model_hashes: sorted(
+                self.models
+                    .iter()
+                    .map(|m| format!("{}:{}", m.name, m.sha256))
+                    .collect(),
+            ),
+        };
+        let verdict = Verdict {
+            canonical_sha256: Sha256::of(&canonical.encode_body()?),
+            canonical,
+            observed: ObservedVerdict {
+                request_id: envelope.request_id.clone(),
+                received_time: envelope.received_time,
+                decided_time: seen.decided_time_us,
+                expires_at: envelope
+                    .received_time
+                    .saturating_add(seen.expires_after_ms.saturating_mul(1000)),
+                host: seen.host.clone(),
+                layout: seen.layout.clone(),
+            },
+        };
+        let results = self.detections.map(|detections| Results {
+            verdict_id,
+            case_id: envelope.case_id,
+            request_id: envelope.request_id.clone(),
+            tenant: envelope.tenant.clone(),
+            kind: envelope.kind,
+            detections,
+        });
+        let evidence = Evidence {
+            verdict_id,
+            case_id: envelope.case_id,
+            request_id: envelope.request_id,
+            tenant: envelope.tenant,
+            kind: envelope.kind,
+            scene: envelope.scene,
+            pictures: self.pictures,
+            comparison: self.comparison,
+            models: self.models,
+            timings: envelope.trail,
+            faults: self.faults,
+        };
+        Ok(TerminalRecords {
+            verdict,
+            results,
+            evidence,
+        })
+    }
+}
+
+/// What the runtime observed; outside the canonical hash.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// Wall clock, microseconds since the Unix epoch.
+    pub decided_time_us: i64,
+    /// Expiry of the case's scene, milliseconds after its received_time.
+    pub expires_after_ms: i64,
+    /// Host name.
+    pub host: String,
+    /// Segment that closed the case.
+    pub layout: String,
+}
+
+/// The records of a case's end; they are written in one transaction.
+#[derive(Clone, Debug)]
+pub struct TerminalRecords {
+    /// To `verdicts`.
+    pub verdict: Verdict,
+    /// To `results`.
+    pub results: Option<Results>,
+    /// To `evidence`.
+    pub evidence: Evidence,
+}
+
+fn sorted(mut list: Vec<String>) -> Vec<String> {
+    list.sort_unstable();
+    list.dedup();
+    list
+}
+
+fn sorted_by<T, K: Ord>(mut list: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    list.sort_by_key(key);
+    list
+}

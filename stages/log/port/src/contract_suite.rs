@@ -1,0 +1,1 @@
+//! Promises every engine keeps, run against each by its own tests.
