@@ -1,6 +1,6 @@
 //! Topic names, and what a name tells.
 
-use crate::records::Lane;
+use crate::records::{Lane, Mode};
 
 /// What a topic is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,10 +12,12 @@ pub enum Topic {
         /// Lane.
         lane: Lane,
     },
-    /// `shiren.<tenant>.verdicts`
+    /// `shiren.<tenant>.verdicts`, with `.shadow` or `.backfill` behind it for those modes.
     Verdicts {
         /// Tenant.
         tenant: String,
+        /// Mode of the cases in it.
+        mode: Mode,
     },
     /// `shiren.<tenant>.results`
     Results {
@@ -53,7 +55,12 @@ impl Topic {
             }),
             ["shiren", tenant, "verdicts"] => Some(Self::Verdicts {
                 tenant: (*tenant).to_owned(),
+                mode: Mode::Live,
             }),
+            ["shiren", tenant, "verdicts", mode] => match mode.parse().ok()? {
+                Mode::Live => None,
+                mode => Some(Self::Verdicts { tenant: (*tenant).to_owned(), mode }),
+            },
             ["shiren", tenant, "results"] => Some(Self::Results {
                 tenant: (*tenant).to_owned(),
             }),
@@ -76,7 +83,11 @@ impl std::fmt::Display for Topic {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Requests { tenant, lane } => write!(f, "shiren.{tenant}.requests.{lane}"),
-            Self::Verdicts { tenant } => write!(f, "shiren.{tenant}.verdicts"),
+            Self::Verdicts {
+                tenant,
+                mode: Mode::Live,
+            } => write!(f, "shiren.{tenant}.verdicts"),
+            Self::Verdicts { tenant, mode } => write!(f, "shiren.{tenant}.verdicts.{mode}"),
             Self::Results { tenant } => write!(f, "shiren.{tenant}.results"),
             Self::Evidence { tenant } => write!(f, "shiren.{tenant}.evidence"),
             Self::DeadLetters { tenant } => write!(f, "shiren.{tenant}.dead-letters"),
@@ -95,6 +106,7 @@ mod tests {
             "shiren.default.requests.interactive",
             "shiren.acme-1.requests.bulk",
             "shiren.default.verdicts",
+            "shiren.default.verdicts.shadow",
             "shiren.default.results",
             "shiren.default.evidence",
             "shiren.default.dead-letters",
@@ -105,6 +117,7 @@ mod tests {
         for name in [
             "",
             "shiren",
+            "shiren.default.verdicts.live",
             "shiren.x",
             "other.default.verdicts",
             "shiren.default.requests.slow",

@@ -313,7 +313,8 @@ fn every_stage_record_round_trips() {
             height: 1,
             origin_x: 0.0,
             origin_y: 1.0,
-            scale: 0.5,
+            scale_x: 0.5,
+            scale_y: 0.5,
             rgb: vec![1, 2, 3],
         }),
     };

@@ -94,7 +94,7 @@ pub struct Landmark {
     pub y: f32,
 }
 
-/// Context of a face: raw 8-bit RGB, row-major. A picture position p lies at (p - origin) * scale.
+/// Context of a face: raw 8-bit RGB, row-major. A picture position p lies at (p - origin) * scale, in x and y.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Crop {
     /// Width.
@@ -105,8 +105,10 @@ pub struct Crop {
     pub origin_x: f32,
     /// Origin y.
     pub origin_y: f32,
-    /// Scale.
-    pub scale: f32,
+    /// Crop pixels a picture pixel in x.
+    pub scale_x: f32,
+    /// Crop pixels a picture pixel in y.
+    pub scale_y: f32,
     /// Rgb.
     #[serde(with = "serde_bytes")]
     pub rgb: Vec<u8>,

@@ -276,7 +276,7 @@ pub struct DeadLetter {
     pub value_bytes: i64,
     /// Value sha256.
     pub value_sha256: Sha256,
-    /// First bytes of the value, at most runtime.dead_letter_head_max_bytes; empty where it may hold a picture.
+    /// First bytes of the value, at most 64.
     #[serde(with = "serde_bytes")]
     pub head: Vec<u8>,
 }

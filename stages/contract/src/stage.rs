@@ -113,6 +113,9 @@ pub trait Input: Sized + Send + 'static {
     /// # Errors
     /// The bytes are not one whole record of the schema.
     fn read(arrival: Arrival) -> Result<Self, Rejection>;
+
+    /// The case's envelope, once there is a case.
+    fn case(&self) -> Option<&Envelope>;
 }
 
 impl<P: Payload> Input for P {
@@ -122,6 +125,10 @@ impl<P: Payload> Input for P {
         let value = arrival.value.unwrap_or_default();
         P::decode(&value).map_err(Rejection::from)
     }
+
+    fn case(&self) -> Option<&Envelope> {
+        Some(self.envelope())
+    }
 }
 
 impl Input for Arrival {
@@ -129,6 +136,10 @@ impl Input for Arrival {
 
     fn read(arrival: Arrival) -> Result<Self, Rejection> {
         Ok(arrival)
+    }
+
+    fn case(&self) -> Option<&Envelope> {
+        None
     }
 }
 

@@ -1,5 +1,7 @@
 //! The port through which pure stages see still pictures.
 
+pub use shiren_schemas::records::StillFormat;
+
 use crate::codes::Code;
 use crate::raster::Rgb8;
 
@@ -16,19 +18,6 @@ pub struct StillLimits {
     pub min_side_px: u32,
     /// Longest time to decode, milliseconds.
     pub decode_max_ms: u64,
-}
-
-/// File formats that are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StillFormat {
-    /// JPEG, baseline and progressive.
-    Jpeg,
-    /// PNG.
-    Png,
-    /// WebP.
-    WebP,
-    /// Windows bitmap.
-    Bmp,
 }
 
 /// What a still's header says. `width` and `height` are as stored, before orientation.

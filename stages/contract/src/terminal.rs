@@ -14,8 +14,6 @@ use crate::stage::Rejection;
 pub struct Terminal {
     /// The case.
     pub envelope: Envelope,
-    /// Key of the case's ingress record, when it is not `<tenant>/<request_id>`.
-    pub ingress_key: Option<Vec<u8>>,
     /// Answer.
     pub decision: Decision,
     /// Reasons, any order, repeats allowed.
@@ -44,7 +42,6 @@ impl Terminal {
     pub fn new(envelope: Envelope, decision: Decision) -> Self {
         Self {
             envelope,
-            ingress_key: None,
             decision,
             reason_codes: Vec::new(),
             checks: Vec::new(),

@@ -57,7 +57,7 @@ pub struct TopicSpec {
     pub partitions: i32,
     /// How long records are kept, milliseconds; for a compacted topic, how long tombstones are.
     pub retention_ms: i64,
-    /// Largest record accepted, bytes ([`record_bytes`]).
+    /// Largest record accepted, bytes ([`NewRecord::size_bytes`]).
     pub max_record_bytes: usize,
     /// Keep the newest record of each key only.
     pub compacted: bool,
@@ -118,7 +118,8 @@ pub struct Bundle {
 /// What became of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Commit {
-    /// Outputs and offsets are durable, together.
+    /// Outputs and offsets are durable, together. Readers see them at once (embedded) or a moment
+    /// later (Kafka writes its commit markers after it has answered).
     Done,
     /// Nothing was written; the same bundle may be committed again.
     Retry,
@@ -129,18 +130,23 @@ pub enum Commit {
     Rebuild,
 }
 
-/// Size of a record as limits count it, bytes: key, value, header names and header values.
-#[must_use]
-pub fn record_bytes<'a>(
-    key: Option<&[u8]>,
-    value: Option<&[u8]>,
-    headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
-) -> usize {
-    let headers: usize = headers
-        .into_iter()
-        .map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len))
-        .sum();
-    key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers
+impl Record {
+    /// Size as limits count it, bytes: key, value, header names and header values.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let len = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        let headers: usize = self.headers.iter().map(|(n, v)| n.len() + len(v)).sum();
+        len(&self.key) + len(&self.value) + headers
+    }
+}
+
+impl NewRecord {
+    /// Size as limits count it, bytes: key, value, header names and header values.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(n, v)| n.len() + v.len()).sum();
+        self.key.len() + self.value.len() + headers
+    }
 }
 
 /// Partitions of a topic; `None` when the topic does not exist.
@@ -228,7 +234,9 @@ pub enum LogError {
         topic: String,
     },
     /// An existing topic has another partition count than specified.
-    #[error("topic {topic} has {found} partitions, the topology says {wanted}: keys would move between partitions, so the count of a keyed topic is never changed; set topics.partitions to {found} or use a new topic")]
+    #[error(
+        "topic {topic} has {found} partitions, the topology says {wanted}: keys would move between partitions, so the count of a keyed topic is never changed; set topics.partitions to {found} or use a new topic"
+    )]
     PartitionsDiffer {
         /// Its name.
         topic: String,
@@ -238,7 +246,9 @@ pub enum LogError {
         wanted: i32,
     },
     /// A record exceeds its topic's limit.
-    #[error("a record of {bytes} bytes for {topic} exceeds its limit of {max} bytes: send a smaller picture or raise topics.max_record_bytes")]
+    #[error(
+        "a record of {bytes} bytes for {topic} exceeds its limit of {max} bytes: send a smaller picture or raise topics.max_record_bytes"
+    )]
     RecordTooLarge {
         /// Topic.
         topic: String,
@@ -248,19 +258,25 @@ pub enum LogError {
         max: usize,
     },
     /// The embedded log has reached its size cap.
-    #[error("the embedded log is full ({max_mib} MiB): wait until retention frees space, or raise log.embedded.max_mib")]
+    #[error(
+        "the embedded log is full ({max_mib} MiB): wait until retention frees space, or raise log.embedded.max_mib"
+    )]
     Full {
         /// Its cap.
         max_mib: u64,
     },
     /// Another process runs workers on this embedded log.
-    #[error("another process already runs workers on {path}: the embedded log allows one; use Kafka for several")]
+    #[error(
+        "another process already runs workers on {path}: the embedded log allows one; use Kafka for several"
+    )]
     WorkersElsewhere {
         /// The log's folder.
         path: String,
     },
     /// The committed offset lies outside the log.
-    #[error("group {group}: the committed offset {committed} of {topic}/{partition} is outside the log ({first}..{end}): records were deleted before they were processed; decide where to go on and set the offset by hand")]
+    #[error(
+        "group {group}: the committed offset {committed} of {topic}/{partition} is outside the log ({first}..{end}): records were deleted before they were processed; decide where to go on and set the offset by hand"
+    )]
     OffsetOutOfRange {
         /// Group.
         group: String,

@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""A plain Python run of the same weights, written as one would with OpenCV: the yardstick for the
+scores of `shiren bench accuracy`.
+
+usage: accuracy.py PAIRS.csv OUT.csv [--profile open|accurate] [--min-face-px 100] [--home FOLDER]
+
+Reads `path_a,path_b,...` (paths relative to the CSV) and writes `path_a,path_b,score`; the score is
+empty where no face is found in one of the two. Of several faces the largest is taken.
+`--warp`, `--resize`, `--fit` and `--centres` choose between ways to resample that are all in use; the
+defaults are the plainest.
+"""
+
+import argparse
+import csv
+import os
+import sys
+from pathlib import Path
+
+import cv2
+import numpy
+import onnxruntime
+from PIL import Image, ImageOps
+
+try:
+    import tomllib
+except ImportError:  # Python 3.10
+    import tomli as tomllib
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+# CenterFace: pixels on the net that the smallest face wanted gets, what its sides are multiples of,
+# its stride, its threshold and the overlap above which the weaker of two faces goes.
+FACE_NET_PX, NET_STEP_PX, STRIDE, THRESHOLD, MAX_IOU = 20, 32, 4, 0.5, 0.3
+# Side of a face's surroundings in sides of its box, and the most pixels that they are kept at.
+CONTEXT, CONTEXT_PX = 2.7, 384
+# Where the eyes, the nose and the corners of the mouth lie on a chip, in pixels.
+DLIB_150 = [[46.45, 48.59], [103.35, 48.72], [73.48, 77.52], [50.23, 102.26], [97.36, 102.65]]
+ARCFACE_112 = [
+    [38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366],
+    [41.5493, 92.3655], [70.7299, 92.2041],
+]  # fmt: skip
+TEMPLATES = {"dlib-resnet29": DLIB_150, "mobilefacenet-192": ARCFACE_112}
+
+
+def read(path):
+    """RGB bytes, upright; transparent parts on white."""
+    with Image.open(path) as picture:
+        picture = ImageOps.exif_transpose(picture)
+        if picture.mode in ("RGBA", "LA") or "transparency" in picture.info:
+            picture = picture.convert("RGBA")
+            ground = Image.new("RGBA", picture.size, "white")
+            picture = Image.alpha_composite(ground, picture)
+        return numpy.asarray(picture.convert("RGB"))
+
+
+def step_up(length):
+    return -(-length // NET_STEP_PX) * NET_STEP_PX
+
+
+class Network:
+    """A model of the manifest in ONNX Runtime."""
+
+    def __init__(self, name, model, home):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.name, self.model = name, model
+        self.session = onnxruntime.InferenceSession(
+            str(home / "models" / model["onnx"]["file"]),
+            options,
+            providers=["CPUExecutionProvider"],
+        )
+
+    def run(self, picture):
+        """The outputs for RGB of 0 to 255, rows first, in the manifest's order."""
+        contract = self.model["input"]
+        fed = (picture.astype(numpy.float32) - contract["mean"]) * contract["scale"]
+        fed = fed.astype(numpy.float32).transpose(2, 0, 1)[None]
+        return self.session.run(self.model["output"]["names"], {contract["name"]: fed})
+
+
+def resize(picture, size, how):
+    """The picture at (width, height)."""
+    if picture.shape[1::-1] == size:
+        return picture
+    if how == "pil":
+        return numpy.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
+    return cv2.resize(
+        picture, size, interpolation={"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}[how]
+    )
+
+
+def detect(net, picture, options):
+    """Faces as (box [x1,y1,x2,y2], five points, confidence) in the picture, the largest first."""
+    height, width = picture.shape[:2]
+    long = max(width, height)
+    wanted = -(-long * FACE_NET_PX // options.min_face_px)
+    net_long = min(step_up(wanted), step_up(long))
+    scale = min(net_long / long, 1.0)
+    content = max(round(width * scale), 1), max(round(height * scale), 1)
+    frame = step_up(content[0]), step_up(content[1])
+    if options.fit == "stretch":
+        content = frame
+    fed = numpy.zeros((frame[1], frame[0], 3), numpy.float32)
+    fed[: content[1], : content[0]] = resize(picture, content, options.resize)
+    factor = numpy.array([width / content[0], height / content[1]])
+
+    heat, scales, offsets, points = (output[0] for output in net.run(fed))
+    faces = []
+    for row, column in zip(*numpy.where(heat[0] > THRESHOLD)):
+        h, w = numpy.exp(scales[:, row, column]) * STRIDE
+        y = (row + offsets[0, row, column] + 0.5) * STRIDE - h / 2
+        x = (column + offsets[1, row, column] + 0.5) * STRIDE - w / 2
+        five = points[:, row, column].reshape(5, 2)[:, ::-1] * [w, h] + [x, y]
+        box = numpy.array([[x, y], [x + w, y + h]]) * factor
+        faces.append((box.reshape(4), five * factor, float(heat[0, row, column])))
+    kept = []
+    for face in sorted(faces, key=lambda face: -face[2]):
+        if all(iou(face[0], other[0]) <= MAX_IOU for other in kept):
+            kept.append(face)
+    return sorted(kept, key=lambda face: -area(face[0]))
+
+
+def area(box):
+    return max(box[2] - box[0], 0) * max(box[3] - box[1], 0)
+
+
+def iou(a, b):
+    both = area([*numpy.maximum(a[:2], b[:2]), *numpy.minimum(a[2:], b[2:])])
+    return both / (area(a) + area(b) - both)
+
+
+def similarity(source, target):
+    """The 2x3 matrix that brings the points of `source` nearest to `target` (Umeyama, 1991)."""
+    source, target = numpy.asarray(source, float), numpy.asarray(target, float)
+    from_mean, to_mean = source.mean(0), target.mean(0)
+    a, b = source - from_mean, target - to_mean
+    u, values, v = numpy.linalg.svd(b.T @ a / len(a))
+    sign = numpy.array([1.0, numpy.sign(numpy.linalg.det(u) * numpy.linalg.det(v))])
+    rotation = u @ numpy.diag(sign) @ v
+    scale = (values * sign).sum() / a.var(0).sum()
+    shift = to_mean - scale * rotation @ from_mean
+    return numpy.hstack([scale * rotation, shift[:, None]])
+
+
+def chip(picture, face, template, side, options):
+    """The aligned face, side x side."""
+    box, points, _ = face
+    if options.warp == "context":
+        picture, points = context(picture, box, points)
+    matrix = similarity(points, template)
+    shrink = numpy.linalg.norm(matrix[:, 0])
+    if options.warp == "area" and shrink < 1:
+        height, width = picture.shape[:2]
+        size = max(round(width * shrink), 1), max(round(height * shrink), 1)
+        points = points * [size[0] / width, size[1] / height]
+        picture = resize(picture, size, "area")
+        matrix = similarity(points, template)
+    if options.centres == "half":
+        # Points count from the picture's edge, where a pixel's middle is at .5; OpenCV counts from
+        # the first pixel's middle.
+        matrix[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
+    return cv2.warpAffine(picture, matrix, (side, side), flags=cv2.INTER_LINEAR)
+
+
+def context(picture, box, points):
+    """The face's surroundings, at most CONTEXT_PX large, and the points in them."""
+    height, width = picture.shape[:2]
+    half = max(box[2] - box[0], box[3] - box[1]) * CONTEXT / 2
+    middle = (box[:2] + box[2:]) / 2
+    left, top = numpy.floor(numpy.maximum(middle - half, 0)).astype(int)
+    right, bottom = numpy.ceil(numpy.minimum(middle + half, [width, height])).astype(int)
+    piece = picture[top:bottom, left:right]
+    points = points - [left, top]
+    shrink = CONTEXT_PX / max(piece.shape[:2])
+    if shrink < 1:
+        size = round(piece.shape[1] * shrink), round(piece.shape[0] * shrink)
+        points = points * [size[0] / piece.shape[1], size[1] / piece.shape[0]]
+        piece = resize(piece, size, "area")
+    return numpy.ascontiguousarray(piece), points
+
+
+def score(a, b, metric):
+    a, b = a.astype(float), b.astype(float)
+    if metric == "euclidean":
+        return 1 - numpy.linalg.norm(a - b)
+    return a @ b / (numpy.linalg.norm(a) * numpy.linalg.norm(b))
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("pairs", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--profile", default="open")
+    parser.add_argument("--min-face-px", type=int, default=100)
+    home = os.environ.get("SHIREN_HOME") or REPOSITORY / ".shiren"
+    parser.add_argument("--home", type=Path, default=Path(home))
+    parser.add_argument("--warp", choices=["linear", "area", "context"], default="linear",
+                        help="straight from the picture; from the picture shrunk to the chip's "
+                        "scale; from the face's surroundings at 384 pixels")  # fmt: skip
+    parser.add_argument("--resize", choices=["linear", "area", "pil"], default="linear",
+                        help="how the picture is shrunk for the detector")  # fmt: skip
+    parser.add_argument("--fit", choices=["pad", "stretch"], default="pad",
+                        help="how it is brought to multiples of 32")  # fmt: skip
+    parser.add_argument("--centres", choices=["whole", "half"], default="whole",
+                        help="where the middle of the first pixel is in the warp: 0 or .5")  # fmt: skip
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    manifest = tomllib.loads((REPOSITORY / "models" / "manifest.toml").read_text(encoding="utf-8"))
+    roles = manifest["profile"].get(options.profile)
+    if roles is None:
+        sys.exit(f"accuracy: there is no profile {options.profile}")
+    detector, embedder = (
+        Network(roles[role], manifest["model"][roles[role]], options.home)
+        for role in ("detector", "embedder")
+    )
+    side = embedder.model["input"]["size"][0]
+    metric = embedder.model["output"]["metric"]
+
+    def embed(path):
+        picture = read(path)
+        faces = detect(detector, picture, options)
+        if not faces:
+            print(f"no face: {path.name}", file=sys.stderr)
+            return None
+        aligned = chip(picture, faces[0], TEMPLATES[embedder.name], side, options)
+        return embedder.run(aligned)[0][0]
+
+    with open(options.pairs, newline="", encoding="utf-8") as file:
+        pairs = [(row["path_a"], row["path_b"]) for row in csv.DictReader(file)]
+    folder = options.pairs.resolve().parent
+    names = sorted({name for pair in pairs for name in pair})
+    templates = {name: embed(folder / name) for name in names}
+    with open(options.out, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["path_a", "path_b", "score"])
+        for a, b in pairs:
+            found = templates[a] is not None and templates[b] is not None
+            value = f"{score(templates[a], templates[b], metric):.6f}" if found else ""
+            writer.writerow([a, b, value])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+//! Models of Shiren: the only crate that runs networks.
+//!
+//! `manifest.toml` says which files make up a profile and how each is fed; [`Models::open`] checks
+//! them and builds the sessions. What surrounds the networks (sizes, decoding, alignment, scores,
+//! thresholds, error rates) is pure functions, so that it can be tested without weights.
+//!
+//! Coordinates are continuous: `(0, 0)` is the outer corner of the first pixel, `(0.5, 0.5)` its
+//! centre. Left and right are the image's.
+
+pub mod accuracy;
+pub mod align;
+pub mod calibration;
+mod centerface;
+pub mod crop;
+pub mod detector;
+pub mod duplicates;
+pub mod embedder;
+pub mod error;
+pub mod files;
+pub mod geometry;
+pub mod manifest;
+mod models;
+pub mod net_size;
+mod resample;
+pub mod score;
+mod session;
+mod tensor;
+
+pub use detector::{Detection, DetectorOptions, FaceDetector};
+pub use embedder::{FaceEmbedder, Template};
+pub use error::ModelError;
+pub use geometry::{BoundingBox, Face, Landmarks};
+pub use manifest::Manifest;
+pub use models::{ModelOptions, Models};

@@ -1,0 +1,461 @@
+//! `manifest.toml`: which files make up a model, where they come from and how they are fed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::ModelError;
+
+/// The newest manifest version that is read.
+pub const VERSION: u32 = 1;
+/// Longest manifest that is read, in bytes.
+pub const MAX_MANIFEST_BYTES: u64 = 1 << 20;
+
+/// The whole file, checked.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of the format.
+    pub version: u32,
+    /// The shared library that runs the networks.
+    pub onnxruntime: OnnxRuntime,
+    /// Profiles by name.
+    pub profile: BTreeMap<String, Profile>,
+    /// Models by name.
+    pub model: BTreeMap<String, ModelEntry>,
+    /// Folder of the manifest; calibration paths are relative to it. Empty for a parsed text.
+    #[serde(skip)]
+    pub folder: PathBuf,
+}
+
+/// ONNX Runtime's shared library, taken from a Python wheel.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnnxRuntime {
+    /// Package on PyPI.
+    pub package: String,
+    /// Version of the package and of the library.
+    pub version: String,
+    /// Build for x86-64.
+    pub x86_64: Option<RuntimeBuild>,
+    /// Build for 64-bit ARM.
+    pub aarch64: Option<RuntimeBuild>,
+}
+
+/// One processor's build of ONNX Runtime.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuntimeBuild {
+    /// File name of the wheel.
+    pub wheel: String,
+    /// sha256 of the wheel, hexadecimal.
+    pub sha256: String,
+    /// Path of the library in the wheel.
+    pub file: String,
+    /// sha256 of the library, hexadecimal.
+    pub file_sha256: String,
+}
+
+/// Models by role.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Name of the model that finds faces.
+    pub detector: String,
+    /// Name of the model that makes templates.
+    pub embedder: String,
+}
+
+/// One model.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    /// Pre- and post-processing.
+    pub architecture: Architecture,
+    /// Licence of the weights.
+    pub licence: String,
+    /// Where the licence is stated.
+    pub licence_source: String,
+    /// What is known of the training data.
+    pub training_data: String,
+    /// Where the weights come from.
+    pub source: Source,
+    /// Script that makes the ONNX file, or `none`.
+    pub conversion: String,
+    /// The ONNX file.
+    pub onnx: OnnxFile,
+    /// How the network is fed.
+    pub input: Input,
+    /// What the network gives.
+    pub output: Output,
+    /// Calibration table, relative to the manifest's folder; embedders only.
+    pub calibration: Option<String>,
+}
+
+/// What surrounds a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Architecture {
+    /// CenterFace: heat map, scale, offset and landmarks at stride 4.
+    Centerface,
+    /// dlib's ResNet-29: 150-px chip by dlib's template.
+    DlibResnet29,
+    /// MobileFaceNet with 192 dimensions: 112-px chip by the ArcFace template.
+    #[serde(rename = "mobilefacenet-192")]
+    Mobilefacenet192,
+    /// Any embedder that takes a chip by the ArcFace template (112 px, or scaled from it).
+    #[serde(rename = "arcface-112")]
+    Arcface112,
+}
+
+impl Architecture {
+    /// Whether the model makes templates.
+    #[must_use]
+    pub fn is_embedder(self) -> bool {
+        self != Self::Centerface
+    }
+}
+
+/// A file inside a registry package.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// `pypi` or `npm`.
+    pub registry: String,
+    /// Package's name.
+    pub package: String,
+    /// Package's version.
+    pub version: String,
+    /// Path inside the package.
+    pub file: String,
+    /// sha256 of that file, hexadecimal.
+    pub sha256: String,
+    /// sha256 of the package's archive, hexadecimal.
+    pub archive_sha256: Option<String>,
+}
+
+/// The file that is loaded, in `models/` of the cache folder.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnnxFile {
+    /// File name.
+    pub file: String,
+    /// sha256, hexadecimal.
+    pub sha256: String,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// How a network is fed: one float tensor, batch 1.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Name of the tensor.
+    pub name: String,
+    /// Order of the axes.
+    pub layout: Layout,
+    /// Order of the planes.
+    pub colour: Colour,
+    /// Width and height in pixels; `[0, 0]` = any multiples of 32.
+    pub size: [u32; 2],
+    /// Per plane, subtracted from a byte.
+    pub mean: [f32; 3],
+    /// Factor after the mean is subtracted.
+    pub scale: f32,
+}
+
+/// Order of a tensor's axes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// Batch, plane, row, column.
+    Nchw,
+}
+
+/// Order of the planes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Colour {
+    /// Red first.
+    Rgb,
+    /// Blue first.
+    Bgr,
+}
+
+/// What a network gives.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// Names of the tensors, in the order that the decoding expects.
+    pub names: Vec<String>,
+    /// How they are read.
+    pub decoding: Decoding,
+    /// Numbers in a template; embedders only.
+    pub embedding_size: Option<usize>,
+    /// How templates are compared; embedders only.
+    pub metric: Option<Metric>,
+}
+
+/// How outputs are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decoding {
+    /// Heat map, scale, offset, landmarks, each at a quarter of the input's size.
+    #[serde(rename = "centerface-stride4")]
+    CenterfaceStride4,
+    /// One vector.
+    Embedding,
+}
+
+/// How two templates become a comparison score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Metric {
+    /// 1 - Euclidean distance.
+    Euclidean,
+    /// Cosine of the angle.
+    Cosine,
+}
+
+impl Manifest {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// [`ModelError::Manifest`] with the file and, for a syntax error, the line.
+    pub fn load(path: &Path) -> Result<Self, ModelError> {
+        let fail = |what: String| ModelError::Manifest {
+            place: path.display().to_string(),
+            what,
+        };
+        let length = std::fs::metadata(path)
+            .map_err(|error| fail(error.to_string()))?
+            .len();
+        if length > MAX_MANIFEST_BYTES {
+            return Err(fail(format!(
+                "has {length} bytes, more than {MAX_MANIFEST_BYTES}"
+            )));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+        let mut manifest = Self::parse(&text).map_err(|error| match error {
+            ModelError::Manifest { place, what } => fail(format!("{place}: {what}")),
+            other => other,
+        })?;
+        manifest.folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        Ok(manifest)
+    }
+
+    /// Reads and checks a text.
+    ///
+    /// # Errors
+    /// [`ModelError::Manifest`] with the key at fault.
+    pub fn parse(text: &str) -> Result<Self, ModelError> {
+        let manifest: Self = toml::from_str(text).map_err(|error| ModelError::Manifest {
+            place: "text".into(),
+            what: error.to_string(),
+        })?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The profile of this name.
+    ///
+    /// # Errors
+    /// [`ModelError::Manifest`] naming the profiles that there are.
+    pub fn profile(&self, name: &str) -> Result<&Profile, ModelError> {
+        self.profile.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.profile.keys().map(String::as_str).collect();
+            invalid(
+                "profile",
+                format!("there is no `{name}`; there are: {}", known.join(", ")),
+            )
+        })
+    }
+
+    /// The model of this name.
+    ///
+    /// # Errors
+    /// [`ModelError::Manifest`] naming the models that there are.
+    pub fn model(&self, name: &str) -> Result<&ModelEntry, ModelError> {
+        self.model.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.model.keys().map(String::as_str).collect();
+            invalid(
+                "model",
+                format!("there is no `{name}`; there are: {}", known.join(", ")),
+            )
+        })
+    }
+
+    /// File of the model's calibration table.
+    ///
+    /// # Errors
+    /// [`ModelError::Manifest`] when the model is unknown, [`ModelError::Calibration`] when it has
+    /// no table.
+    pub fn calibration_path(&self, model: &str) -> Result<PathBuf, ModelError> {
+        let entry = self.model(model)?;
+        let file = entry
+            .calibration
+            .as_ref()
+            .ok_or_else(|| ModelError::Calibration {
+                table: model.into(),
+                what: "the manifest names no table for this model; bring one (docs/thresholds.md)"
+                    .into(),
+            })?;
+        Ok(self.folder.join(file))
+    }
+
+    /// The library's build for this machine, with its file name.
+    pub(crate) fn runtime(&self) -> Result<(&RuntimeBuild, String), ModelError> {
+        let build = match std::env::consts::ARCH {
+            "x86_64" => self.onnxruntime.x86_64.as_ref(),
+            "aarch64" => self.onnxruntime.aarch64.as_ref(),
+            _ => None,
+        };
+        let build = build.ok_or_else(|| {
+            invalid(
+                "onnxruntime",
+                format!("names no library for {} processors", std::env::consts::ARCH),
+            )
+        })?;
+        Ok((
+            build,
+            format!("libonnxruntime.so.{}", self.onnxruntime.version),
+        ))
+    }
+
+    fn check(&self) -> Result<(), ModelError> {
+        if self.version != VERSION {
+            return Err(invalid(
+                "version",
+                format!("is {}; this build reads {VERSION}", self.version),
+            ));
+        }
+        for build in [&self.onnxruntime.x86_64, &self.onnxruntime.aarch64]
+            .into_iter()
+            .flatten()
+        {
+            check_hash("onnxruntime sha256", &build.sha256)?;
+            check_hash("onnxruntime file_sha256", &build.file_sha256)?;
+        }
+        for (name, entry) in &self.model {
+            entry.check(name)?;
+        }
+        for (name, profile) in &self.profile {
+            for (role, model, embeds) in [
+                ("detector", &profile.detector, false),
+                ("embedder", &profile.embedder, true),
+            ] {
+                if self.model(model)?.architecture.is_embedder() != embeds {
+                    return Err(invalid(
+                        &format!("profile.{name}"),
+                        format!("`{model}` is no {role}"),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ModelEntry {
+    fn check(&self, name: &str) -> Result<(), ModelError> {
+        let key = |part: &str| format!("model.{name}.{part}");
+        check_hash(&key("source.sha256"), &self.source.sha256)?;
+        check_hash(&key("onnx.sha256"), &self.onnx.sha256)?;
+        if let Some(archive) = &self.source.archive_sha256 {
+            check_hash(&key("source.archive_sha256"), archive)?;
+        }
+        let file = Path::new(&self.onnx.file);
+        if file.file_name() != Some(file.as_os_str()) {
+            return Err(invalid(
+                &key("onnx.file"),
+                "must be a bare file name".into(),
+            ));
+        }
+        if self.onnx.bytes == 0 {
+            return Err(invalid(
+                &key("onnx.bytes"),
+                "must be the file's length".into(),
+            ));
+        }
+        if !self.input.scale.is_finite()
+            || self.input.scale == 0.0
+            || !self.input.mean.iter().all(|m| m.is_finite())
+        {
+            return Err(invalid(
+                &key("input"),
+                "mean and scale must be finite, scale not 0".into(),
+            ));
+        }
+        if self.architecture.is_embedder() {
+            self.check_embedder(&key)
+        } else {
+            self.check_detector(&key)
+        }
+    }
+
+    fn check_embedder(&self, key: &dyn Fn(&str) -> String) -> Result<(), ModelError> {
+        let output = &self.output;
+        if output.decoding != Decoding::Embedding || output.names.len() != 1 {
+            return Err(invalid(
+                &key("output"),
+                "an embedder has decoding `embedding` and one output".into(),
+            ));
+        }
+        if !matches!(output.embedding_size, Some(8..=4096)) || output.metric.is_none() {
+            return Err(invalid(
+                &key("output"),
+                "an embedder needs embedding_size (8..4096) and metric".into(),
+            ));
+        }
+        let [width, height] = self.input.size;
+        if width != height || !(32..=512).contains(&width) {
+            return Err(invalid(
+                &key("input.size"),
+                "an embedder takes a square of 32..512 px".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_detector(&self, key: &dyn Fn(&str) -> String) -> Result<(), ModelError> {
+        if self.output.decoding != Decoding::CenterfaceStride4 || self.output.names.len() != 4 {
+            return Err(invalid(
+                &key("output"),
+                "centerface has decoding `centerface-stride4` and four outputs: heat map, scale, offset, landmarks".into(),
+            ));
+        }
+        if self.input.size != [0, 0] {
+            return Err(invalid(
+                &key("input.size"),
+                "centerface takes any size: write [0, 0]".into(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn check_hash(key: &str, hash: &str) -> Result<(), ModelError> {
+    if hash.len() == 64
+        && hash
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    {
+        return Ok(());
+    }
+    Err(invalid(
+        key,
+        format!("`{hash}` is no sha256 (64 hexadecimal digits, lower case)"),
+    ))
+}
+
+fn invalid(place: &str, what: String) -> ModelError {
+    ModelError::Manifest {
+        place: place.into(),
+        what,
+    }
+}
+
+#[cfg(test)]
+#[path = "manifest_tests.rs"]
+mod tests;

@@ -1,0 +1,115 @@
+//! A manifest by hand; the shipped one is read in tests/shipped.rs.
+
+use super::*;
+
+const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+pub(crate) fn text() -> String {
+    let common = format!(
+        r#"licence = "MIT"
+        licence_source = "its LICENSE file"
+        training_data = "unknown"
+        source = {{ registry = "pypi", package = "p", version = "1", file = "f", sha256 = "{HASH}", archive_sha256 = "{HASH}" }}
+        conversion = "none"
+        "#
+    );
+    format!(
+        r#"version = 1
+        [onnxruntime]
+        package = "onnxruntime"
+        version = "1.0.0"
+        [onnxruntime.x86_64]
+        wheel = "w.whl"
+        sha256 = "{HASH}"
+        file = "a/b.so"
+        file_sha256 = "{HASH}"
+        [onnxruntime.aarch64]
+        wheel = "w.whl"
+        sha256 = "{HASH}"
+        file = "a/b.so"
+        file_sha256 = "{HASH}"
+        [profile]
+        open = {{ detector = "finder", embedder = "maker" }}
+        [model.finder]
+        architecture = "centerface"
+        {common}
+        onnx = {{ file = "finder.onnx", sha256 = "{HASH}", bytes = 3 }}
+        input = {{ name = "in", layout = "nchw", colour = "rgb", size = [0, 0], mean = [0.0, 0.0, 0.0], scale = 1.0 }}
+        output = {{ names = ["a", "b", "c", "d"], decoding = "centerface-stride4" }}
+        [model.maker]
+        architecture = "arcface-112"
+        {common}
+        onnx = {{ file = "maker.onnx", sha256 = "{HASH}", bytes = 3 }}
+        input = {{ name = "in", layout = "nchw", colour = "bgr", size = [112, 112], mean = [127.5, 127.5, 127.5], scale = 0.0078125 }}
+        output = {{ names = ["out"], decoding = "embedding", embedding_size = 512, metric = "cosine" }}
+        "#
+    )
+}
+
+#[test]
+fn a_model_of_the_operators_own_needs_only_an_entry() {
+    let manifest = Manifest::parse(&text()).unwrap();
+    let profile = manifest.profile("open").unwrap();
+    assert_eq!(
+        (profile.detector.as_str(), profile.embedder.as_str()),
+        ("finder", "maker")
+    );
+    assert!(manifest.model("maker").unwrap().architecture.is_embedder());
+    assert_eq!(
+        manifest.calibration_path("maker").unwrap_err().code().id,
+        "calibration_missing"
+    );
+}
+
+#[test]
+fn unknown_names_are_answered_with_the_known_ones() {
+    let manifest = Manifest::parse(&text()).unwrap();
+    assert!(
+        manifest
+            .profile("opne")
+            .unwrap_err()
+            .to_string()
+            .contains("there are: open")
+    );
+    assert!(
+        manifest
+            .model("x")
+            .unwrap_err()
+            .to_string()
+            .contains("finder, maker")
+    );
+}
+
+#[test]
+fn contradictions_are_refused_with_their_key() {
+    for (from, to, word) in [
+        ("version = 1\n", "version = 2\n", "version"),
+        (
+            "detector = \"finder\"",
+            "detector = \"maker\"",
+            "no detector",
+        ),
+        ("embedder = \"maker\"", "embedder = \"nobody\"", "nobody"),
+        ("bytes = 3", "bytes = 0", "bytes"),
+        ("\"finder.onnx\"", "\"../finder.onnx\"", "bare file name"),
+        ("embedding_size = 512, ", "", "embedding_size"),
+        ("metric = \"cosine\"", "metric = \"cosinus\"", "cosinus"),
+        ("size = [112, 112]", "size = [112, 96]", "square"),
+        ("size = [0, 0]", "size = [640, 640]", "any size"),
+        ("\"a\", \"b\", \"c\", \"d\"", "\"a\"", "four outputs"),
+        ("scale = 1.0", "scale = 0.0", "scale"),
+        ("layout = \"nchw\"", "layout = \"nhwc\"", "nhwc"),
+        (
+            "conversion = \"none\"",
+            "conversion = \"none\"\nsurprise = 1",
+            "surprise",
+        ),
+        (&HASH[..8], "XXXXXXXX", "sha256"),
+    ] {
+        let changed = text().replace(from, to);
+        assert_ne!(changed, text(), "{from}");
+        let error = Manifest::parse(&changed).unwrap_err();
+        assert_eq!(error.code().id, "manifest_invalid");
+        assert!(error.to_string().contains(word), "{to}: {error}");
+    }
+}

@@ -1,0 +1,207 @@
+//! ONNX Runtime: one environment a process, one checked session a model.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use ort::environment::Environment;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::session::{Session, SessionOutputs};
+use ort::value::{Outlet, TensorElementType, TensorRef};
+
+use crate::error::ModelError;
+use crate::files;
+use crate::manifest::{Manifest, ModelEntry};
+
+/// The runtime can be loaded once a process, and lives as long.
+/// Known by the library's sha256, so that copies of one file are one.
+static RUNTIME: Mutex<Option<(String, Environment)>> = Mutex::new(None);
+
+fn environment(library: &Path, sha256: &str) -> Result<Environment, ModelError> {
+    let mut loaded = RUNTIME
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some((loaded, environment)) = loaded.as_ref() {
+        if loaded == sha256 {
+            return Ok(environment.clone());
+        }
+        let library = library.display();
+        return Err(ModelError::Runtime {
+            what: format!("another library than {library} is loaded; use a process for each"),
+        });
+    }
+    let fail = |error: &dyn std::fmt::Display| ModelError::Runtime {
+        what: format!("{} cannot be loaded: {error}", library.display()),
+    };
+    let environment = ort::init_from(library)
+        .map_err(|error| fail(&error))?
+        .with_name("shiren")
+        .with_telemetry(false)
+        .build()
+        .map_err(|error| fail(&error))?;
+    *loaded = Some((sha256.into(), environment.clone()));
+    Ok(environment)
+}
+
+/// A network with its name, its output names in decoding order, and its hash.
+#[derive(Debug)]
+pub(crate) struct Net {
+    pub name: String,
+    pub sha256: String,
+    session: Session,
+    input: String,
+    outputs: Vec<String>,
+}
+
+impl Net {
+    /// Loads model `name` of the manifest from `home`, checked against the entry.
+    pub fn open(
+        manifest: &Manifest,
+        home: &Path,
+        name: &str,
+        threads: usize,
+    ) -> Result<Self, ModelError> {
+        let entry = manifest.model(name)?;
+        let (library, library_sha256) = files::checked_library(manifest, home)?;
+        let onnx = files::read_checked(
+            &files::model_path(home, entry),
+            &entry.onnx.sha256,
+            entry.onnx.bytes,
+        )?;
+        let environment = environment(&library, &library_sha256)?;
+        let session =
+            build(&environment, &onnx, threads.max(1)).map_err(|error| ModelError::Runtime {
+                what: format!("model {name} cannot be loaded: {error}"),
+            })?;
+        check_shapes(name, entry, &session)?;
+        Ok(Self {
+            name: name.into(),
+            sha256: entry.onnx.sha256.clone(),
+            session,
+            input: entry.input.name.clone(),
+            outputs: entry.output.names.clone(),
+        })
+    }
+
+    /// Runs on planar values `[1, 3, height, width]` and hands each output's shape and values, in
+    /// the manifest's order, to `read`.
+    pub fn run<T>(
+        &mut self,
+        values: &[f32],
+        (width, height): (u32, u32),
+        read: impl FnOnce(&[Values<'_>]) -> Result<T, ModelError>,
+    ) -> Result<T, ModelError> {
+        let (model, names) = (&self.name, &self.outputs);
+        let fail = |error: ort::Error| ModelError::Failed {
+            model: model.clone(),
+            what: error.to_string(),
+        };
+        let shape = [1, 3, height as usize, width as usize];
+        let tensor = TensorRef::from_array_view((shape, values)).map_err(fail)?;
+        let outputs = self
+            .session
+            .run(ort::inputs![self.input.as_str() => tensor])
+            .map_err(fail)?;
+        let read_out = names
+            .iter()
+            .map(|name| values_of(&outputs, name).map_err(fail))
+            .collect::<Result<Vec<_>, _>>()?;
+        read(&read_out)
+    }
+}
+
+/// One output.
+pub(crate) struct Values<'a> {
+    pub shape: &'a [i64],
+    pub data: &'a [f32],
+}
+
+fn values_of<'a>(outputs: &'a SessionOutputs<'_>, name: &str) -> Result<Values<'a>, ort::Error> {
+    let value = outputs
+        .get(name)
+        .ok_or_else(|| ort::Error::new(format!("output {name} is not there")))?;
+    let (shape, data) = value.try_extract_tensor::<f32>()?;
+    Ok(Values { shape, data })
+}
+
+fn build(environment: &Environment, onnx: &[u8], threads: usize) -> Result<Session, ort::Error> {
+    configure(environment, threads)?.commit_from_memory(onnx)
+}
+
+fn configure(environment: &Environment, threads: usize) -> Result<SessionBuilder, ort::Error> {
+    // Level 3 halves the time of level 2. Spinning threads burn a shared core for nothing.
+    Ok(Session::builder(environment)?
+        .with_optimization_level(GraphOptimizationLevel::Level3)?
+        .with_intra_threads(threads)?
+        .with_inter_threads(1)?
+        .with_intra_op_spinning(false)?
+        .with_deterministic_compute(true)?)
+}
+
+fn check_shapes(name: &str, entry: &ModelEntry, session: &Session) -> Result<(), ModelError> {
+    let [width, height] = entry.input.size.map(i64::from);
+    let [input] = session.inputs() else {
+        return Err(differs(
+            name,
+            format!("has {} inputs, not one", session.inputs().len()),
+        ));
+    };
+    if input.name() != entry.input.name {
+        return Err(differs(
+            name,
+            format!(
+                "its input is `{}`, the manifest says `{}`",
+                input.name(),
+                entry.input.name
+            ),
+        ));
+    }
+    let dims = float_shape(name, input)?;
+    let fits = |dim: i64, wanted: i64| if wanted == 0 { dim < 0 } else { dim == wanted };
+    let sound = matches!(dims, [batch, 3, h, w] if matches!(batch, -1 | 1) && fits(*h, height) && fits(*w, width));
+    if !sound {
+        return Err(differs(
+            name,
+            format!("its input is {dims:?}, the manifest says [1, 3, {height}, {width}] (0 = any)"),
+        ));
+    }
+    for wanted in &entry.output.names {
+        let found = session
+            .outputs()
+            .iter()
+            .find(|output| output.name() == wanted);
+        let output = found.ok_or_else(|| differs(name, format!("has no output `{wanted}`")))?;
+        let dims = float_shape(name, output)?;
+        let size = entry
+            .output
+            .embedding_size
+            .and_then(|size| i64::try_from(size).ok());
+        if let (Some(size), Some(&last)) = (size, dims.last())
+            && last != size
+            && last >= 0
+        {
+            return Err(differs(
+                name,
+                format!("output `{wanted}` is {dims:?}, the manifest says {size} numbers"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn float_shape<'a>(name: &str, outlet: &'a Outlet) -> Result<&'a [i64], ModelError> {
+    let kind = outlet.dtype();
+    match (kind.tensor_type(), kind.tensor_shape()) {
+        (Some(TensorElementType::Float32), Some(shape)) => Ok(shape),
+        _ => Err(differs(
+            name,
+            format!("`{}` is no tensor of 32-bit floats", outlet.name()),
+        )),
+    }
+}
+
+fn differs(model: &str, what: String) -> ModelError {
+    ModelError::WrongShape {
+        model: model.into(),
+        what,
+    }
+}

@@ -1,0 +1,134 @@
+//! The command line: one module a command, one way to fail.
+
+mod accuracy;
+mod answer;
+mod demo;
+mod models;
+mod publish;
+mod run;
+mod topics;
+mod validate;
+mod verdicts;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use shiren_log::Log;
+
+use crate::site::{self, Site};
+use crate::{stages, telemetry};
+
+/// Real-person verification: pictures in, verdicts out.
+#[derive(Parser)]
+#[command(name = "shiren", version, about)]
+struct Cli {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where a site's files are.
+#[derive(Args, Clone)]
+pub(crate) struct Place {
+    /// The wiring document.
+    #[arg(long, global = true, env = "SHIREN_TOPOLOGY", default_value = "topology.toml")]
+    topology: PathBuf,
+}
+
+impl Place {
+    /// Reads and checks the topology; its warnings go to standard error.
+    pub(crate) fn site(&self) -> anyhow::Result<Arc<Site>> {
+        let site = Site::open(&self.topology, &site::home(), &stages::descriptors())?;
+        for warning in &site.topology.warnings {
+            eprintln!("{warning}");
+        }
+        Ok(Arc::new(site))
+    }
+
+    /// The site and its log.
+    pub(crate) fn log(&self) -> anyhow::Result<(Arc<Site>, Arc<dyn Log>)> {
+        let site = self.site()?;
+        let log = site.open_log()?;
+        Ok((site, log))
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Publish a mix of cases, run the chain on them, show the verdicts and write a report
+    Demo(demo::DemoArgs),
+    /// Run segments of the chain until SIGTERM or Ctrl-C
+    Run(run::RunArgs),
+    /// Check topology.toml; every problem at once
+    Validate(validate::ValidateArgs),
+    /// Create the topics, or bring their settings up to date
+    #[command(subcommand)]
+    Topics(topics::TopicsCommand),
+    /// Publish one request
+    Publish(publish::PublishArgs),
+    /// Print verdicts, each id once
+    Verdicts(verdicts::VerdictsArgs),
+    /// Are these two pictures of one person? (through the chain, without a log)
+    Compare(answer::CompareArgs),
+    /// Find every face of a picture (through the chain, without a log)
+    Detect(answer::DetectArgs),
+    /// Weights: what they are, where they come from, whether they are whole
+    #[command(subcommand)]
+    Models(models::ModelsCommand),
+    /// Measure
+    #[command(subcommand)]
+    Bench(BenchCommand),
+}
+
+#[derive(Subcommand)]
+enum BenchCommand {
+    /// Error rates of 1:1 comparison over a list of pairs
+    Accuracy(accuracy::AccuracyArgs),
+}
+
+/// Parses the command line and runs the command. Exit code 1: it failed; 2: its words are wrong.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let telemetry = match telemetry::start() {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            eprintln!("shiren: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let place = cli.place;
+    let done = match cli.command {
+        Command::Demo(args) => demo::demo(&place, &args),
+        Command::Run(args) => run::run(&place, &args),
+        Command::Validate(args) => validate::validate(&place, &args),
+        Command::Topics(command) => topics::topics(&place, &command),
+        Command::Publish(args) => publish::publish(&place, &args),
+        Command::Verdicts(args) => verdicts::verdicts(&place, &args),
+        Command::Compare(args) => answer::compare(&place, &args),
+        Command::Detect(args) => answer::detect(&place, &args),
+        Command::Models(command) => models::models(&place, &command),
+        Command::Bench(BenchCommand::Accuracy(args)) => accuracy::accuracy(&place, &args),
+    };
+    drop(telemetry);
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("shiren: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints one line, and takes a closed pipe for the reader's wish to stop.
+pub(crate) fn print_line(line: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        other => Ok(other?),
+    }
+}

@@ -1,0 +1,131 @@
+//! `shiren compare` and `shiren detect`: one case, answered here and now.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use shiren_schemas::records::{Decision, ReferenceKind, Request, RequestKind};
+
+use super::{Place, print_line, verdicts};
+use crate::one_shot::{Answer, OneShot};
+use crate::requests;
+use crate::site::Site;
+
+#[derive(Args)]
+pub(crate) struct CompareArgs {
+    /// The picture asked about
+    probe: PathBuf,
+    /// The picture it is compared with
+    reference: PathBuf,
+    /// Where the reference comes from: live, on_file, card_print, chip
+    #[arg(long)]
+    reference_kind: Option<ReferenceKind>,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Args)]
+pub(crate) struct DetectArgs {
+    /// The picture
+    picture: PathBuf,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Args)]
+struct How {
+    /// Scene whose policy applies
+    #[arg(long, default_value = "default")]
+    scene: String,
+    /// Weights: open or accurate; default: the topology's
+    #[arg(long)]
+    profile: Option<String>,
+    /// Smallest face of interest, pixels; default: the scene's
+    #[arg(long)]
+    min_face_px: Option<u32>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Exit code 0: answered; 3: the answer is `error`.
+pub(crate) fn compare(place: &Place, args: &CompareArgs) -> anyhow::Result<ExitCode> {
+    let mut request = requests::request("compare", RequestKind::Compare);
+    request.probe = Some(requests::inline(read(&args.probe)?, None));
+    request.reference = Some(requests::inline(read(&args.reference)?, args.reference_kind));
+    answer(place, &args.how, request)
+}
+
+pub(crate) fn detect(place: &Place, args: &DetectArgs) -> anyhow::Result<ExitCode> {
+    let mut request = requests::request("detect", RequestKind::Detect);
+    request.probe = Some(requests::inline(read(&args.picture)?, None));
+    answer(place, &args.how, request)
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| path.display().to_string())
+}
+
+fn answer(place: &Place, how: &How, mut request: Request) -> anyhow::Result<ExitCode> {
+    let mut site = Arc::into_inner(place.site()?).context("the site is in use")?;
+    apply(&mut site, how);
+    request.scene.clone_from(&how.scene);
+    let answer = OneShot::open(&Arc::new(site))?.ask(&request)?;
+    if how.json {
+        print_line(&json(&answer)?.to_string())?;
+    } else {
+        print(&answer)?;
+    }
+    let failed = answer.verdict.canonical.decision == Decision::Error;
+    Ok(if failed { ExitCode::from(3) } else { ExitCode::SUCCESS })
+}
+
+fn apply(site: &mut Site, how: &How) {
+    if let Some(profile) = &how.profile {
+        site.topology.models.profile.clone_from(profile);
+    }
+    if let (Some(px), Some(scene)) = (how.min_face_px, site.topology.scenes.get_mut(&how.scene)) {
+        scene.min_face_px = px;
+    }
+}
+
+/// Verdict, results and evidence; crops are left out, they are pictures.
+fn json(answer: &Answer) -> anyhow::Result<serde_json::Value> {
+    let mut evidence = answer.evidence.clone();
+    evidence.pictures.iter_mut().flat_map(|picture| &mut picture.faces).for_each(|face| face.crop = None);
+    Ok(serde_json::json!({
+        "verdict": verdicts::json(&answer.verdict)?,
+        "results": answer.results,
+        "evidence": evidence,
+    }))
+}
+
+fn print(answer: &Answer) -> anyhow::Result<()> {
+    print_line(&verdicts::line(&answer.verdict))?;
+    if let Some(c) = &answer.evidence.comparison {
+        print_line(&format!(
+            "score {:.4}, threshold {:.4} ({}) for FMR {} ({}, {} false matches of {} impostor pairs, table {})",
+            c.score, c.threshold, c.metric, c.target_fmr, c.basis, c.false_matches, c.n_impostor, c.table
+        ))?;
+    }
+    for fault in &answer.evidence.faults {
+        print_line(&format!("[{}] {}", fault.code, fault.detail))?;
+        if let Some(code) = shiren_contract::codes::find(&fault.code) {
+            print_line(&format!("  {} {}", code.meaning, code.advice))?;
+        }
+    }
+    for picture in answer.results.iter().flat_map(|results| &results.detections) {
+        print_line(&format!("{} x {} px, {} face(s)", picture.width, picture.height, picture.faces_found))?;
+        for face in &picture.faces {
+            let b = &face.bounding_box;
+            let (width, height) = (b.x2 - b.x1, b.y2 - b.y1);
+            print_line(&format!(
+                "  {width:.0} x {height:.0} px at ({:.0}, {:.0}), score {:.3}",
+                b.x1, b.y1, face.score
+            ))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! `shiren publish`: one request, as any producer would send it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use shiren_schemas::records::{Lane, Mode, ReferenceKind, RequestKind};
+
+use super::{Place, print_line};
+use crate::requests;
+
+#[derive(Args)]
+pub(crate) struct PublishArgs {
+    /// Kind of request: detect, compare
+    #[arg(long)]
+    kind: RequestKind,
+    /// The picture asked about
+    #[arg(long)]
+    probe: PathBuf,
+    /// compare: the picture it is compared with
+    #[arg(long)]
+    reference: Option<PathBuf>,
+    /// Where the reference comes from: live, on_file, card_print, chip
+    #[arg(long)]
+    reference_kind: Option<ReferenceKind>,
+    /// Idempotency key; default: made from the pictures and the time
+    #[arg(long)]
+    request_id: Option<String>,
+    /// Scene whose policy applies
+    #[arg(long, default_value = "default")]
+    scene: String,
+    /// Tenant; default: the topology's first
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Lane
+    #[arg(long, default_value_t = Lane::Interactive)]
+    lane: Lane,
+    /// live, shadow or backfill
+    #[arg(long, default_value_t = Mode::Live)]
+    mode: Mode,
+    /// Give up this long after the record was appended
+    #[arg(long)]
+    deadline_ms: Option<i32>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn publish(place: &Place, args: &PublishArgs) -> anyhow::Result<ExitCode> {
+    let (site, log) = place.log()?;
+    let first = site.topology.tenants.first().cloned().context("the topology has no tenant")?;
+    let tenant = args.tenant.clone().unwrap_or(first);
+    if !site.topology.tenants.contains(&tenant) {
+        bail!("no tenant {tenant}; the topology has {}", site.topology.tenants.join(", "));
+    }
+    if !site.topology.lanes.contains(&args.lane) {
+        bail!("lane {} is not in the topology's lanes", args.lane);
+    }
+    let read = |path: &PathBuf| std::fs::read(path).with_context(|| path.display().to_string());
+    let request_id = args.request_id.clone().unwrap_or_else(|| {
+        format!("cli-{}-{}", shiren_runtime::now_us(), std::process::id())
+    });
+    let mut request = requests::request(&request_id, args.kind);
+    request.scene.clone_from(&args.scene);
+    request.mode = args.mode;
+    request.deadline_ms = args.deadline_ms;
+    request.probe = Some(requests::inline(read(&args.probe)?, None));
+    if let Some(reference) = &args.reference {
+        request.reference = Some(requests::inline(read(reference)?, args.reference_kind));
+    }
+    let (record, case_id) = requests::record(&tenant, args.lane, &request)?;
+    let topic = record.topic.clone();
+    log.publisher()?.publish(vec![record])?;
+    print_line(&if args.json {
+        serde_json::json!({ "topic": &*topic, "request_id": request_id, "case_id": case_id }).to_string()
+    } else {
+        format!("published {request_id} to {topic}; case {case_id}")
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,74 @@
+//! `shiren run`: the long-running worker process.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use shiren_runtime::{Drain, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Place, print_line};
+use crate::stages;
+
+#[derive(Args)]
+pub(crate) struct RunArgs {
+    /// Segments to run; none: all of the topology
+    #[arg(long = "segment")]
+    segments: Vec<String>,
+    /// Slot of the first worker: processes that run the same segment need slots of their own
+    #[arg(long, default_value_t = 0)]
+    slot: u32,
+    /// Create missing topics first
+    #[arg(long)]
+    apply_topics: bool,
+}
+
+pub(crate) fn run(place: &Place, args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let (site, log) = place.log()?;
+    if args.apply_topics {
+        log.apply_topics(&site.topics())?;
+    }
+    let options = site.runtime_options(&args.segments, args.slot)?;
+    let names: Vec<_> = options.segments.iter().map(|segment| segment.name.clone()).collect();
+    let runtime = Runtime::build(options, stages::registry(&site), log)?;
+    let drain = Drain::new();
+    let drain_max = Duration::from_millis(site.topology.runtime.drain_max_ms);
+    drain_on_signals(&drain, drain_max)?;
+    let summary = runtime.run(&drain, || {
+        // Supervisors and tests wait for this line.
+        let _ = print_line(&format!("ready: {}", names.join(", ")));
+    })?;
+    eprintln!(
+        "drained: {} records, {} verdicts, {} dead letters, {} rebuilds",
+        summary.records, summary.verdicts, summary.dead_letters, summary.rebuilds
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// SIGTERM and SIGINT ask for a drain; what is not drained in time is left to the log, which
+/// gives uncommitted records to the next worker.
+fn drain_on_signals(drain: &Drain, drain_max: Duration) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let drain = drain.clone();
+    let (mut term, mut int) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+    };
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = term.recv() => {}
+                    _ = int.recv() => {}
+                }
+                drain.request();
+                tokio::time::sleep(drain_max).await;
+            });
+            eprintln!("shiren: not drained within {drain_max:?}; nothing is lost, uncommitted records are processed again");
+            std::process::exit(1);
+        })
+        .context("the signal thread could not be started")?;
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! The demo: a mix of cases, what they are expected to come to, and a report on what they came to.
+
+pub mod cases;
+pub mod judge;
+pub mod report;

@@ -1,0 +1,158 @@
+//! What the demo publishes: recipes for pictures, read from `examples/demo/cases.toml`.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use image::ImageEncoder;
+use serde::Deserialize;
+use shiren_contract::raster::Rgb8;
+use shiren_contract::still::{Pixels, StillLimits};
+use shiren_schemas::records::{Request, RequestKind};
+use shiren_stills::StillDecoder;
+
+use crate::requests;
+
+/// Events of one request at most.
+const MAX_EVENTS: u32 = 5;
+
+/// One case of the demo.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Name, unique; the request_id ends in it.
+    pub id: String,
+    /// What it shows, for people.
+    pub title: String,
+    /// The request.
+    pub request: Request,
+    /// Probe and reference as published.
+    pub pictures: Vec<Vec<u8>>,
+    /// How many times the event is published.
+    pub events: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    case: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    id: String,
+    title: String,
+    kind: String,
+    probe: Recipe,
+    reference: Option<Recipe>,
+    events: Option<u32>,
+}
+
+/// How a picture is made: exactly one of `file`, `beside`, `declared_px`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Recipe {
+    /// A picture that set-up fetched.
+    file: Option<String>,
+    /// Keep this share of the file's bytes.
+    keep_share: Option<f64>,
+    /// Two pictures side by side, at one height.
+    beside: Option<[String; 2]>,
+    /// A PNG that declares this size and holds nothing.
+    declared_px: Option<[u32; 2]>,
+}
+
+/// Reads the cases and makes their pictures from `pictures`, the folder that set-up filled.
+///
+/// # Errors
+/// The file is wrong, or a picture is not there.
+pub fn load(file: &Path, pictures: &Path, prefix: &str, limits: &StillLimits) -> anyhow::Result<Vec<Case>> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let entries: File = toml::from_str(&text).with_context(|| file.display().to_string())?;
+    entries
+        .case
+        .into_iter()
+        .map(|entry| case(entry, pictures, prefix, limits).with_context(|| file.display().to_string()))
+        .collect()
+}
+
+fn case(entry: Entry, folder: &Path, prefix: &str, limits: &StillLimits) -> anyhow::Result<Case> {
+    let kind: RequestKind = entry.kind.parse().map_err(anyhow::Error::msg)?;
+    let events = entry.events.unwrap_or(1);
+    if events < 1 || events > MAX_EVENTS {
+        bail!("{}: events is not within 1..={MAX_EVENTS}", entry.id);
+    }
+    let mut request = requests::request(&format!("{prefix}{}", entry.id), kind);
+    let mut pictures = vec![make(&entry.probe, folder, limits).context(entry.id.clone())?];
+    request.probe = Some(requests::inline(pictures[0].clone(), None));
+    if let Some(reference) = &entry.reference {
+        let bytes = make(reference, folder, limits).context(entry.id.clone())?;
+        request.reference = Some(requests::inline(bytes.clone(), None));
+        pictures.push(bytes);
+    }
+    Ok(Case { id: entry.id, title: entry.title, request, pictures, events })
+}
+
+fn make(recipe: &Recipe, folder: &Path, limits: &StillLimits) -> anyhow::Result<Vec<u8>> {
+    let read = |name: &String| {
+        std::fs::read(folder.join(name)).with_context(|| {
+            format!("{}: not there; run scripts/setup", folder.join(name).display())
+        })
+    };
+    let mut bytes = match (&recipe.file, &recipe.beside, recipe.declared_px) {
+        (Some(name), None, None) => read(name)?,
+        (None, Some([left, right]), None) => {
+            let decode = |bytes: Vec<u8>| {
+                StillDecoder::new()
+                    .decode(&bytes, limits)
+                    .map_err(|error| anyhow::anyhow!("[{}] {}", error.code, error.detail))
+            };
+            beside(&decode(read(left)?)?, &decode(read(right)?)?)?
+        }
+        (None, None, Some([width, height])) => declared_png(width, height),
+        _ => bail!("a picture takes exactly one of file, beside, declared_px"),
+    };
+    if let Some(share) = recipe.keep_share {
+        let keep = (bytes.len() as f64 * share.clamp(0.0, 1.0)) as usize;
+        bytes.truncate(keep);
+    }
+    Ok(bytes)
+}
+
+/// Both pictures at the lower one's height, as PNG.
+fn beside(left: &Rgb8, right: &Rgb8) -> anyhow::Result<Vec<u8>> {
+    let height = left.height().min(right.height());
+    let scaled = |picture: &Rgb8| -> anyhow::Result<image::RgbImage> {
+        let width = (u64::from(picture.width()) * u64::from(height) / u64::from(picture.height())).max(1);
+        let whole = image::RgbImage::from_raw(picture.width(), picture.height(), picture.data().to_vec())
+            .context("a raster of another size")?;
+        Ok(image::imageops::thumbnail(&whole, u32::try_from(width)?, height))
+    };
+    let (left, right) = (scaled(left)?, scaled(right)?);
+    let mut both = image::RgbImage::new(left.width() + right.width(), height);
+    image::imageops::replace(&mut both, &left, 0, 0);
+    image::imageops::replace(&mut both, &right, i64::from(left.width()), 0);
+    let mut png = Vec::new();
+    image::codecs::png::PngEncoder::new(&mut png).write_image(
+        both.as_raw(),
+        both.width(),
+        both.height(),
+        image::ExtendedColorType::Rgb8,
+    )?;
+    Ok(png)
+}
+
+/// Signature, IHDR and IEND, each with its CRC; no pixel follows.
+fn declared_png(width: u32, height: u32) -> Vec<u8> {
+    let mut header = Vec::with_capacity(17);
+    header.extend(b"IHDR");
+    header.extend(width.to_be_bytes());
+    header.extend(height.to_be_bytes());
+    header.extend([8, 2, 0, 0, 0]);
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    for chunk in [header.as_slice(), b"IEND"] {
+        png.extend(u32::try_from(chunk.len() - 4).unwrap_or(0).to_be_bytes());
+        png.extend(chunk);
+        png.extend(crc32fast::hash(chunk).to_be_bytes());
+    }
+    png
+}

@@ -1,0 +1,13 @@
+//! Shiren: an event-driven pipeline for real-person verification.
+//!
+//! This package is the `shiren` command and the wiring behind it: topology.toml to stages, log and
+//! runtime ([`site`]). A program with stages of its own uses [`site::Site`] with a registry of its own.
+
+pub mod case_reader;
+pub mod commands;
+pub mod demo;
+pub mod one_shot;
+pub mod requests;
+pub mod site;
+pub mod stages;
+pub mod telemetry;

@@ -1,0 +1,99 @@
+//! One case through the same stages, without a log: `shiren compare` and `shiren detect`.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use shiren_contract::stage::Arrival;
+use shiren_log::Record;
+use shiren_runtime::{Emitter, Segment, now_us};
+use shiren_schemas::records::{DeadLetter, Evidence, Lane, Request, Results, Verdict};
+use shiren_schemas::topics::Topic;
+use shiren_schemas::{Wire, keys};
+
+use crate::site::Site;
+use crate::{requests, stages};
+
+/// What a case came to.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// The data asked for, by kind.
+    pub results: Option<Results>,
+    /// Its grounds.
+    pub evidence: Evidence,
+}
+
+/// The whole chain in this thread.
+pub struct OneShot {
+    segment: Segment,
+    emitter: Emitter,
+    tenant: String,
+    partitions: i32,
+}
+
+impl OneShot {
+    /// Builds every stage of the site.
+    ///
+    /// # Errors
+    /// A stage cannot be built: a weight is missing, for example.
+    pub fn open(site: &Arc<Site>) -> anyhow::Result<Self> {
+        let topology = &site.topology;
+        let options = site.runtime_options(&[], 0)?;
+        let segment = Segment::build(&stages::registry(site), &topology.chain, &topology.chain)
+            .map_err(|error| anyhow::anyhow!("{error}"))?;
+        let tenant = topology.tenants.first().cloned().context("the topology has no tenant")?;
+        let emitter = options.emitter(Lane::Interactive, "one-shot");
+        Ok(Self { segment, emitter, tenant, partitions: topology.topics.partitions })
+    }
+
+    /// Takes one request through the chain.
+    ///
+    /// # Errors
+    /// The record is larger than a topic would take it, or ended without a verdict.
+    pub fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
+        let (new, _) = requests::record(&self.tenant, Lane::Interactive, request)?;
+        if new.value.len() > self.emitter.max_record_bytes {
+            bail!("the request has {} bytes, a record at most {}", new.value.len(), self.emitter.max_record_bytes);
+        }
+        let record = Record {
+            partition: keys::partition(&new.key, self.partitions),
+            topic: new.topic,
+            offset: 0,
+            append_time_us: now_us(),
+            key: Some(new.key),
+            value: Some(new.value),
+            headers: Vec::new(),
+        };
+        let arrival = Arrival {
+            topic: record.topic.clone(),
+            partition: record.partition,
+            partitions: self.partitions,
+            offset: record.offset,
+            append_time_us: record.append_time_us,
+            key: record.key.clone(),
+            value: record.value.clone(),
+        };
+        let emissions = self
+            .segment
+            .process(arrival, opentelemetry::Context::new(), now_us())
+            .map_err(|error| anyhow::anyhow!("{error}"))?;
+        let (mut verdict, mut results, mut evidence) = (None, None, None);
+        for out in self.emitter.records(&record, emissions, now_us())? {
+            match Topic::parse(&out.topic) {
+                Some(Topic::Verdicts { .. }) => verdict = Some(Verdict::decode(&out.value)?),
+                Some(Topic::Results { .. }) => results = Some(Results::decode(&out.value)?),
+                Some(Topic::Evidence { .. }) => evidence = Some(Evidence::decode(&out.value)?),
+                Some(Topic::DeadLetters { .. }) if verdict.is_none() => {
+                    let letter = DeadLetter::decode(&out.value)?;
+                    if letter.case_id.is_none() {
+                        bail!("[{}] {}", letter.code, letter.detail);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let (verdict, evidence) = verdict.zip(evidence).context("the case ended without a verdict")?;
+        Ok(Answer { verdict, results, evidence })
+    }
+}

@@ -1,0 +1,196 @@
+//! A site: topology.toml, SHIREN_HOME and what is built from them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use shiren_contract::stage::StageDescriptor;
+use shiren_contract::still::StillLimits;
+use shiren_log::{Log, TopicSpec};
+use shiren_models::{Manifest, ModelError};
+use shiren_runtime::{Options, SegmentOptions, WorkerBounds};
+use shiren_schemas::records::Mode;
+use shiren_schemas::topics::Topic;
+use shiren_topology::{LogSettings, Topology};
+
+/// Bytes of a refused record that its dead letter keeps: framing and the first fields, no picture.
+const DEAD_LETTER_HEAD_MAX_BYTES: usize = 64;
+/// Times in a row that a worker is built anew before its process stops.
+const REBUILD_MAX_ATTEMPTS: u32 = 20;
+
+/// A site as its files say.
+pub struct Site {
+    /// The wiring.
+    pub topology: Topology,
+    /// Folder of weights, libraries and the embedded log.
+    pub home: PathBuf,
+    /// Folder of topology.toml; relative paths in it start there.
+    pub root: PathBuf,
+}
+
+impl Site {
+    /// Reads and checks `file`; all problems at once.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the topology has problems.
+    pub fn open(file: &Path, home: &Path, stages: &[StageDescriptor]) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(file).with_context(|| {
+            format!("{} cannot be read; name another with --topology", file.display())
+        })?;
+        match shiren_topology::parse(&text, &file.display().to_string(), environment(), stages) {
+            Ok(topology) => Ok(Self {
+                topology,
+                home: home.to_owned(),
+                root: file.parent().map(Path::to_owned).unwrap_or_default(),
+            }),
+            Err(problems) => {
+                let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                bail!("{}", list.join("\n"))
+            }
+        }
+    }
+
+    /// The log that the topology names.
+    ///
+    /// # Errors
+    /// It cannot be opened or reached.
+    pub fn open_log(&self) -> anyhow::Result<Arc<dyn Log>> {
+        Ok(match &self.topology.log {
+            LogSettings::Embedded(settings) => {
+                let dir = self.home.join(&settings.dir);
+                let options = shiren_log_embedded::EmbeddedOptions {
+                    max_mib: settings.max_mib,
+                    retention_sweep_ms: settings.retention_sweep_ms,
+                    write_lock_max_wait_ms: settings.write_lock_max_wait_ms,
+                    ..shiren_log_embedded::EmbeddedOptions::new(dir)
+                };
+                Arc::new(shiren_log_embedded::EmbeddedLog::open(options)?)
+            }
+            LogSettings::Kafka(settings) => {
+                let options = shiren_log_kafka::KafkaOptions {
+                    properties: settings.properties.clone(),
+                    transaction_timeout_ms: settings.transaction_timeout_ms,
+                    session_timeout_ms: settings.session_timeout_ms,
+                    delivery_max_wait_ms: settings.delivery_max_wait_ms,
+                    request_max_wait_ms: settings.request_max_wait_ms,
+                    bootstrap_servers: settings.bootstrap_servers.clone(),
+                };
+                Arc::new(shiren_log_kafka::KafkaLog::open(options)?)
+            }
+        })
+    }
+
+    /// Limits on stills.
+    #[must_use]
+    pub fn still_limits(&self) -> StillLimits {
+        self.topology.stills.into()
+    }
+
+    /// Every topic of the site, as it should be.
+    #[must_use]
+    pub fn topics(&self) -> Vec<TopicSpec> {
+        let t = &self.topology;
+        let spec = |topic: Topic, retention_ms: u64| TopicSpec {
+            name: topic.to_string(),
+            partitions: t.topics.partitions,
+            retention_ms: i64::try_from(retention_ms).unwrap_or(i64::MAX),
+            max_record_bytes: t.topics.max_record_bytes,
+            compacted: false,
+        };
+        let mut topics = Vec::new();
+        for tenant in &t.tenants {
+            let tenant = || tenant.clone();
+            for lane in &t.lanes {
+                let requests = Topic::Requests { tenant: tenant(), lane: *lane };
+                topics.push(spec(requests, t.topics.requests_retention_ms));
+            }
+            for mode in Mode::ALL {
+                let verdicts = Topic::Verdicts { tenant: tenant(), mode: *mode };
+                topics.push(spec(verdicts, t.topics.verdicts_retention_ms));
+            }
+            topics.push(spec(Topic::Results { tenant: tenant() }, t.topics.results_retention_ms));
+            topics.push(spec(Topic::Evidence { tenant: tenant() }, t.topics.evidence_retention_ms));
+            let dead_letters = Topic::DeadLetters { tenant: tenant() };
+            topics.push(spec(dead_letters, t.topics.dead_letters_retention_ms));
+        }
+        for segment in t.segments.iter().skip(1) {
+            for (stage, lane) in segment.stages.iter().take(1).flat_map(|s| t.lanes.iter().map(move |l| (s, l))) {
+                let topic = Topic::Stage { stage: stage.clone(), lane: *lane };
+                topics.push(spec(topic, t.topics.stages_retention_ms));
+            }
+        }
+        topics
+    }
+
+    /// Runtime options for the segments named, or for all.
+    ///
+    /// # Errors
+    /// A segment that the topology does not have.
+    pub fn runtime_options(&self, segments: &[String], first_slot: u32) -> anyhow::Result<Options> {
+        let t = &self.topology;
+        if let Some(unknown) = segments.iter().find(|name| t.segment(name).is_none()) {
+            let known: Vec<_> = t.segments.iter().map(|segment| segment.name.as_str()).collect();
+            bail!("no segment named {unknown}; the topology has {}", known.join(", "));
+        }
+        let chosen = t.segments.iter().filter(|s| segments.is_empty() || segments.contains(&s.name));
+        Ok(Options {
+            chain: t.chain.clone(),
+            segments: chosen
+                .map(|segment| SegmentOptions {
+                    name: segment.name.clone(),
+                    stages: segment.stages.clone(),
+                    workers: segment.workers,
+                    first_slot,
+                })
+                .collect(),
+            tenants: t.tenants.clone(),
+            lanes: t.lanes.clone(),
+            bundle_max_records: t.bundle.max_records,
+            bundle_max_bytes: t.bundle.max_bytes,
+            poll_max_wait: Duration::from_millis(t.bundle.poll_max_wait_ms),
+            queue_max_bytes: t.bundle.queue_max_bytes,
+            bounds: WorkerBounds {
+                commit_max_attempts: t.runtime.rerun_max_attempts,
+                rebuild_max_attempts: REBUILD_MAX_ATTEMPTS,
+                dead_letters_max_consecutive: t.runtime.dead_letters_max_consecutive,
+            },
+            expires_after_ms: t.scenes.iter().map(|(name, s)| (name.clone(), s.expires_after_ms)).collect(),
+            default_expires_after_ms: t.scenes.get("default").map_or(0, |scene| scene.expires_after_ms),
+            max_record_bytes: t.topics.max_record_bytes,
+            dead_letter_head_max_bytes: DEAD_LETTER_HEAD_MAX_BYTES,
+            host: host(),
+        })
+    }
+
+    /// Where the weights' manifest lies.
+    #[must_use]
+    pub fn manifest_path(&self) -> PathBuf {
+        self.root.join(&self.topology.models.manifest)
+    }
+
+    /// The weights' manifest.
+    ///
+    /// # Errors
+    /// It cannot be read, or contradicts itself.
+    pub fn manifest(&self) -> Result<Manifest, ModelError> {
+        Manifest::load(&self.manifest_path())
+    }
+}
+
+/// `SHIREN_HOME`, or `.shiren` in this folder.
+#[must_use]
+pub fn home() -> PathBuf {
+    std::env::var_os("SHIREN_HOME").map_or_else(|| PathBuf::from(".shiren"), PathBuf::from)
+}
+
+/// The environment's readable variables.
+pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn host() -> String {
+    let from_file = || std::fs::read_to_string("/etc/hostname").ok();
+    let name = std::env::var("HOSTNAME").ok().or_else(from_file).unwrap_or_default();
+    name.trim().to_owned()
+}

@@ -1,0 +1,51 @@
+//! Logs to standard error, spans to OpenTelemetry. Neither carries names, numbers or pictures.
+
+use anyhow::Context;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Keeps telemetry running; what is still buffered is sent when it is dropped.
+pub struct Telemetry(SdkTracerProvider);
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.shutdown() {
+            eprintln!("shiren: telemetry could not be closed: {error}");
+        }
+    }
+}
+
+/// Starts telemetry for this process. `RUST_LOG` filters the log (default `warn`), spans are
+/// exported where `OTEL_EXPORTER_OTLP_ENDPOINT` names a collector; without one they still carry
+/// the trace context from record to record.
+///
+/// # Errors
+/// The exporter could not be built, or telemetry runs already.
+pub fn start() -> anyhow::Result<Telemetry> {
+    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    let mut provider = SdkTracerProvider::builder();
+    if std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some() {
+        let exporter = opentelemetry_otlp::SpanExporter::builder()
+            .with_http()
+            .build()
+            .context("OTEL_EXPORTER_OTLP_ENDPOINT: the exporter could not be built")?;
+        provider = provider.with_batch_exporter(exporter);
+    }
+    let provider = provider.build();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // Spans go to OpenTelemetry whatever the log's level: the trace context depends on them.
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("shiren"))
+        .with_tracked_inactivity(false);
+    tracing_subscriber::registry()
+        .with(tracing_subscriber::Layer::with_filter(spans, tracing_subscriber::filter::LevelFilter::INFO))
+        .with(tracing_subscriber::Layer::with_filter(log, filter))
+        .try_init()
+        .context("telemetry runs already")?;
+    Ok(Telemetry(provider))
+}

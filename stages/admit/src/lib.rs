@@ -1,0 +1,212 @@
+//! Admit: the first stage. It turns an ingress record into a case, or says why not.
+//!
+//! Checks envelope, key and partition; takes the tenant from the topic's name; derives the case
+//! id; stamps the append time and the policy's version.
+
+mod config;
+
+use shiren_contract::codes;
+use shiren_contract::stage::{Arrival, Input, Outcome, Rejection, Stage, StageDescriptor};
+use shiren_contract::terminal::Terminal;
+use shiren_schemas::records::{
+    AdmittedCase, AdmittedPicture, Envelope, Lane, Picture, PictureContent, PictureRole,
+    ReferenceKind, Request, RequestKind,
+};
+use shiren_schemas::topics::Topic;
+use shiren_schemas::{Id, Wire, ids, keys};
+
+pub use config::Config;
+
+/// Longest request_id, bytes.
+const REQUEST_ID_MAX_BYTES: usize = 128;
+
+/// The stage.
+pub struct Admit {
+    config: Config,
+}
+
+impl Admit {
+    /// The stage with its configuration.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config }
+    }
+}
+
+impl Stage for Admit {
+    type Input = Arrival;
+
+    const DESCRIPTOR: StageDescriptor = StageDescriptor {
+        name: "admit",
+        kinds: RequestKind::ALL,
+        input: <Arrival as Input>::SCHEMA,
+        outputs: &[AdmittedCase::NAME],
+        checks: &[],
+    };
+
+    fn process(&mut self, arrival: Arrival) -> Outcome {
+        let Some(Topic::Requests { tenant, lane }) = Topic::parse(&arrival.topic) else {
+            let what = format!("{} is no topic of requests", arrival.topic);
+            return Outcome::DeadLetter(Rejection::new(codes::STAGE_FAILED, what));
+        };
+        let value = arrival.value.clone().unwrap_or_default();
+        let request = match Request::decode(&value) {
+            Ok(request) => request,
+            Err(error) => return Outcome::DeadLetter(error.into()),
+        };
+        if let Err(rejection) = self.check(&arrival, &tenant, &request) {
+            // By place, so that a corrected resend is a case of its own.
+            let case = ids::refused_case(&arrival.topic, arrival.partition, arrival.offset);
+            let envelope = self.envelope(request, case, tenant, lane, &arrival).0;
+            let mut terminal =
+                Terminal::error(envelope, Self::DESCRIPTOR.name, rejection, None);
+            terminal.dead_letter = true;
+            return Outcome::terminal(terminal);
+        }
+        let case = ids::case(&arrival.topic, &request.request_id);
+        let kind = request.kind;
+        let (envelope, probe, reference) = self.envelope(request, case, tenant, lane, &arrival);
+        match pictures(kind, probe, reference) {
+            Ok(pictures) => Outcome::next(AdmittedCase { envelope, pictures }),
+            Err((rejection, role)) => Outcome::terminal(Terminal::error(
+                envelope,
+                Self::DESCRIPTOR.name,
+                rejection,
+                Some(role),
+            )),
+        }
+    }
+}
+
+impl Admit {
+    /// Envelope, key and partition.
+    fn check(&self, arrival: &Arrival, tenant: &str, request: &Request) -> Result<(), Rejection> {
+        let id = &request.request_id;
+        if id.is_empty() || id.len() > REQUEST_ID_MAX_BYTES || id.chars().any(char::is_control) {
+            let what = format!("request_id has {} bytes or a control character", id.len());
+            return Err(Rejection::new(codes::REQUEST_ID_INVALID, what));
+        }
+        check_key(arrival, tenant, id)?;
+        if !self.config.scenes.contains_key(&request.scene) {
+            let known: Vec<_> = self.config.scenes.keys().map(String::as_str).collect();
+            let what = format!("scene not among {}", known.join(", "));
+            return Err(Rejection::new(codes::SCENE_UNKNOWN, what));
+        }
+        if !self.config.kinds.contains(&request.kind) {
+            let known: Vec<_> = self.config.kinds.iter().map(|kind| kind.as_str()).collect();
+            let what = format!("{} is not among {}", request.kind, known.join(", "));
+            return Err(Rejection::new(codes::KIND_UNSUPPORTED, what));
+        }
+        match request.deadline_ms {
+            Some(ms) if ms < 1 || i64::from(ms) > self.config.deadline_max_ms => {
+                let what = format!("{ms} is not within 1..={}", self.config.deadline_max_ms);
+                Err(Rejection::new(codes::DEADLINE_INVALID, what))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn envelope(
+        &self,
+        request: Request,
+        case_id: Id,
+        tenant: String,
+        lane: Lane,
+        arrival: &Arrival,
+    ) -> (Envelope, Option<Picture>, Option<Picture>) {
+        let scene_deadline = self.config.scenes.get(&request.scene).and_then(|s| s.deadline_ms);
+        let deadline = scene_deadline.map(|ms| i32::try_from(ms).unwrap_or(i32::MAX));
+        let envelope = Envelope {
+            request_id: request.request_id,
+            kind: request.kind,
+            scene: request.scene,
+            mode: request.mode,
+            deadline_ms: request.deadline_ms.or(deadline),
+            capture_time: request.capture_time,
+            stream_id: request.stream_id,
+            session_id: request.session_id,
+            sequence: request.sequence,
+            stream_epoch: request.stream_epoch,
+            spectrum: request.spectrum,
+            purpose: request.purpose,
+            consent_ref: request.consent_ref,
+            device_risk: request.device_risk,
+            replay_of: request.replay_of,
+            case_id,
+            record_id: case_id,
+            tenant,
+            lane,
+            received_time: arrival.append_time_us,
+            policy_version: self.config.policy_version,
+            trail: Vec::new(),
+        };
+        (envelope, request.probe, request.reference)
+    }
+}
+
+/// A camera whose keys or partitioner are wrong would break the order of its cases: refused.
+fn check_key(arrival: &Arrival, tenant: &str, request_id: &str) -> Result<(), Rejection> {
+    let expected = keys::request(tenant, request_id);
+    let key = arrival.key.as_deref().unwrap_or_default();
+    if key != expected.as_bytes() {
+        return Err(match keys::split(key) {
+            Some((other, _)) if other != tenant => {
+                let what = format!("the topic's tenant is {tenant}, the key's is another");
+                Rejection::new(codes::TENANT_MISMATCH, what)
+            }
+            _ => {
+                let what = format!("expected <tenant>/<request_id> = {expected}");
+                Rejection::new(codes::KEY_MISMATCH, what)
+            }
+        });
+    }
+    let partition = keys::partition(key, arrival.partitions);
+    if partition == arrival.partition {
+        return Ok(());
+    }
+    let what = format!(
+        "on partition {}, but murmur2 of the key gives {partition} of {}: set partitioner=murmur2_random",
+        arrival.partition, arrival.partitions
+    );
+    Err(Rejection::new(codes::PARTITION_MISMATCH, what))
+}
+
+/// The pictures that the kind needs, and no other.
+fn pictures(
+    kind: RequestKind,
+    probe: Option<Picture>,
+    reference: Option<Picture>,
+) -> Result<Vec<AdmittedPicture>, (Rejection, PictureRole)> {
+    let wants_reference = kind == RequestKind::Compare;
+    let mut pictures = vec![admitted(PictureRole::Probe, probe)?];
+    if wants_reference {
+        pictures.push(admitted(PictureRole::Reference, reference)?);
+    } else if reference.is_some() {
+        let what = format!("{kind} takes no reference");
+        return Err((Rejection::new(codes::PICTURE_UNEXPECTED, what), PictureRole::Reference));
+    }
+    Ok(pictures)
+}
+
+fn admitted(
+    role: PictureRole,
+    picture: Option<Picture>,
+) -> Result<AdmittedPicture, (Rejection, PictureRole)> {
+    let refuse = |code, what: &str| Err((Rejection::new(code, format!("{role}: {what}")), role));
+    let Some(picture) = picture else {
+        return refuse(codes::PICTURE_MISSING, "not in the record");
+    };
+    let bytes = match picture.content {
+        PictureContent::Inline(inline) => inline.bytes,
+        PictureContent::Sealed(_) => return refuse(codes::PICTURE_FORM_UNSUPPORTED, "Sealed"),
+        PictureContent::Reference(_) => {
+            return refuse(codes::PICTURE_FORM_UNSUPPORTED, "Reference");
+        }
+    };
+    // A reference without a kind is a photo on file; a probe is what was just taken.
+    let reference_kind = match role {
+        PictureRole::Probe => None,
+        PictureRole::Reference => Some(picture.reference_kind.unwrap_or(ReferenceKind::OnFile)),
+    };
+    Ok(AdmittedPicture { role, reference_kind, bytes })
+}

@@ -1,0 +1,25 @@
+//! What detect is told by the topology.
+
+use shiren_contract::policy::Scenes;
+use shiren_contract::still::StillLimits;
+
+/// Configuration of the stage.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Limits on stills, as in decode.
+    pub limits: StillLimits,
+    /// Scenes of the policy: each has its smallest face.
+    pub scenes: Scenes,
+    /// Most faces of a picture that are passed on; the best are kept.
+    pub max_faces: usize,
+    /// Longest side of a crop, pixels.
+    pub crop_max_side_px: u32,
+    /// Most bytes of a crop.
+    pub crop_max_bytes: usize,
+    /// Side of a crop in sides of the face's box.
+    pub crop_context: f32,
+    /// Largest roll of the subject's face, degrees.
+    pub roll_max_degrees: f32,
+    /// Prominence of the subject over that of the next face, at least 1.
+    pub subject_min_margin: f32,
+}

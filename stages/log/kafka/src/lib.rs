@@ -1,0 +1,93 @@
+//! The log on Apache Kafka: transactions give exactly-once commits of outputs and offsets.
+//!
+//! The only crate that knows `rdkafka`. Producer settings, waiting and error handling that the
+//! delivery promise depends on are fixed here; every other librdkafka property is the operator's.
+
+mod admin;
+mod assignment;
+mod delivery;
+mod errors;
+mod polling;
+mod publisher;
+mod queues;
+mod reader;
+mod records;
+mod settings;
+mod topics;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shiren_log::{
+    Applied, Log, LogError, Partitions, Publisher, Reader, Start, TopicSpec, Worker, WorkerOptions,
+};
+
+pub use crate::settings::KafkaOptions;
+use crate::settings::Settings;
+use crate::topics::Topics;
+
+/// Name of the engine in errors and telemetry.
+const ENGINE: &str = "kafka";
+
+/// A Kafka cluster as a log. Clones share it.
+#[derive(Clone)]
+pub struct KafkaLog(Arc<Shared>);
+
+struct Shared {
+    settings: Settings,
+    topics: Topics,
+}
+
+impl KafkaLog {
+    /// Checks the options and asks the cluster for its topics once.
+    ///
+    /// # Errors
+    /// [`LogError::Config`] for a property that is unknown, malformed or fixed by the delivery
+    /// promise; [`LogError::Unavailable`] when no broker answers in time.
+    pub fn open(options: KafkaOptions) -> Result<Self, LogError> {
+        let settings = Settings::check(options)?;
+        let topics = Topics::connect(&settings)?;
+        Ok(Self(Arc::new(Shared { settings, topics })))
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    fn topics(&self) -> &Topics {
+        &self.0.topics
+    }
+
+    fn request_max_wait(&self) -> Duration {
+        self.settings().request_max_wait()
+    }
+}
+
+impl Log for KafkaLog {
+    fn engine(&self) -> &'static str {
+        ENGINE
+    }
+
+    fn apply_topics(&self, specs: &[TopicSpec]) -> Result<Vec<Applied>, LogError> {
+        let applied = admin::apply(self.settings(), self.topics(), specs);
+        self.topics().forget();
+        applied
+    }
+
+    fn partitions(&self, topic: &str) -> Result<Partitions, LogError> {
+        self.topics().partitions(topic)
+    }
+
+    fn publisher(&self) -> Result<Box<dyn Publisher>, LogError> {
+        Ok(Box::new(publisher::KafkaPublisher::open(self.clone())?))
+    }
+
+    fn reader(&self, topic: &str, start: Start) -> Result<Box<dyn Reader>, LogError> {
+        Ok(Box::new(reader::KafkaReader::open(self, topic, start)?))
+    }
+
+    fn worker(&self, options: WorkerOptions) -> Result<Box<dyn Worker>, LogError> {
+        Ok(Box::new(worker::KafkaWorker::open(self.clone(), options)?))
+    }
+}

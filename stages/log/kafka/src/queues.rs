@@ -1,0 +1,251 @@
+//! What was read ahead, per partition.
+//!
+//! A record stays in its queue until its bundle is committed, so a bundle that is dropped is
+//! simply read again. A partition whose queue holds its share of the bytes is paused.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use shiren_log::{Bundle, LogError, Record, WorkerOptions};
+
+use crate::assignment::Member;
+
+/// A topic and a partition of it.
+pub(crate) type Place = (Arc<str>, i32);
+
+/// The consumer of a worker.
+pub(crate) type GroupConsumer = BaseConsumer<Member>;
+
+/// Queues of a worker, filled by its polling thread.
+pub(crate) struct Queues {
+    max_bytes: usize,
+    state: Mutex<State>,
+    came: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Counts every change of the assignment.
+    generation: u64,
+    parts: BTreeMap<Place, Part>,
+    /// Partition with which the next bundle begins.
+    turn: usize,
+    stopped: Option<Stop>,
+}
+
+/// Why nothing more will come.
+pub(crate) type Stop = Arc<dyn Fn() -> LogError + Send + Sync>;
+
+struct Part {
+    /// Generation in which the partition was assigned.
+    since: u64,
+    /// Offset that is read next when the queue is empty; `None` at the log's beginning.
+    position: Option<i64>,
+    queue: VecDeque<Record>,
+    bytes: usize,
+    paused: bool,
+}
+
+/// A partition's part of a bundle: what a commit moves.
+pub(crate) struct Claim {
+    pub(crate) place: Place,
+    /// Offset behind the last record.
+    pub(crate) to: i64,
+    since: u64,
+    count: usize,
+}
+
+impl Queues {
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self {
+            max_bytes,
+            state: Mutex::default(),
+            came: Condvar::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.state().generation
+    }
+
+    /// New partitions, each with the offset it begins at.
+    pub(crate) fn assigned(&self, begins: Vec<(Place, Option<i64>)>) {
+        let mut state = self.state();
+        state.generation += 1;
+        let since = state.generation;
+        for (place, position) in begins {
+            let part = Part {
+                since,
+                position,
+                queue: VecDeque::new(),
+                bytes: 0,
+                paused: false,
+            };
+            state.parts.insert(place, part);
+        }
+    }
+
+    /// Partitions that were taken away, and all that was read of them.
+    pub(crate) fn revoked(&self, places: &[Place]) {
+        let mut state = self.state();
+        state.generation += 1;
+        for place in places {
+            state.parts.remove(place);
+        }
+    }
+
+    /// Ends the queues with an error that every later call repeats.
+    pub(crate) fn stop(&self, why: Stop) {
+        self.state().stopped.get_or_insert(why);
+        self.came.notify_all();
+    }
+
+    /// Where each partition is read next, unless it is read from the log's beginning.
+    pub(crate) fn positions(&self) -> Vec<(Place, i64)> {
+        let state = self.state();
+        let known = |(place, part): (&Place, &Part)| Some((place.clone(), part.position?));
+        state.parts.iter().filter_map(known).collect()
+    }
+
+    /// Queues a record; pauses its partition when that fills its share.
+    pub(crate) fn push(&self, consumer: &GroupConsumer, record: Record) {
+        let mut state = self.state();
+        let share = self.share(state.parts.len());
+        let place = (Arc::clone(&record.topic), record.partition);
+        let Some(part) = state.parts.get_mut(&place) else {
+            return;
+        };
+        part.position = Some(record.offset + 1);
+        part.bytes += record.size_bytes();
+        part.queue.push_back(record);
+        if !part.paused && part.bytes >= share {
+            part.paused = true;
+            flow(consumer, &[place], Consumer::pause);
+        }
+        drop(state);
+        self.came.notify_all();
+    }
+
+    fn share(&self, parts: usize) -> usize {
+        (self.max_bytes / parts.max(1)).max(1)
+    }
+
+    /// The next bundle, or `None` when `deadline` passed without a record.
+    pub(crate) fn next(
+        &self,
+        options: &WorkerOptions,
+        deadline: Instant,
+    ) -> Result<Option<Bundle>, LogError> {
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let empty = |state: &mut State| {
+            state.stopped.is_none() && state.parts.values().all(|part| part.queue.is_empty())
+        };
+        let (mut state, _) = self
+            .came
+            .wait_timeout_while(self.state(), wait, empty)
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = &state.stopped {
+            return Err(why());
+        }
+        let records = state.bundle(options.bundle_max_records, options.bundle_max_bytes);
+        Ok((!records.is_empty()).then_some(Bundle {
+            records,
+            generation: state.generation,
+        }))
+    }
+
+    /// What committing `bundle` moves; `None` when it is no longer this worker's, or not the
+    /// outstanding one.
+    pub(crate) fn claim(&self, bundle: &Bundle) -> Option<Vec<Claim>> {
+        let state = self.state();
+        if bundle.generation != state.generation {
+            return None;
+        }
+        let mut claims: BTreeMap<Place, Claim> = BTreeMap::new();
+        for record in &bundle.records {
+            let place = (Arc::clone(&record.topic), record.partition);
+            let part = state.parts.get(&place)?;
+            let claim = claims.entry(place.clone()).or_insert(Claim {
+                place,
+                to: 0,
+                since: part.since,
+                count: 0,
+            });
+            if part.queue.get(claim.count)?.offset != record.offset {
+                return None;
+            }
+            claim.count += 1;
+            claim.to = record.offset + 1;
+        }
+        Some(claims.into_values().collect())
+    }
+
+    /// Removes what was committed; partitions that have room again go on.
+    pub(crate) fn committed(&self, consumer: &GroupConsumer, claims: Vec<Claim>) {
+        let mut state = self.state();
+        let share = self.share(state.parts.len());
+        let mut resumed = Vec::new();
+        for claim in claims {
+            // One that was taken away and given back begins at the committed offset already.
+            let part = state.parts.get_mut(&claim.place);
+            let Some(part) = part.filter(|part| part.since == claim.since) else {
+                continue;
+            };
+            for record in part.queue.drain(..claim.count.min(part.queue.len())) {
+                part.bytes = part.bytes.saturating_sub(record.size_bytes());
+            }
+            if part.paused && part.bytes <= share / 2 {
+                part.paused = false;
+                resumed.push(claim.place);
+            }
+        }
+        if !resumed.is_empty() {
+            flow(consumer, &resumed, Consumer::resume);
+        }
+    }
+}
+
+impl State {
+    /// Copies records from the heads of the queues, within the bounds. Copies share the bytes.
+    fn bundle(&mut self, max_records: usize, max_bytes: usize) -> Vec<Record> {
+        let mut records: Vec<Record> = Vec::new();
+        let mut bytes = 0;
+        self.turn = (self.turn + 1) % self.parts.len().max(1);
+        let parts = self.parts.values().skip(self.turn);
+        for part in parts.chain(self.parts.values().take(self.turn)) {
+            for record in &part.queue {
+                let len =
+                    |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
+                bytes += len(&record.key) + len(&record.value);
+                if records.len() >= max_records || (bytes > max_bytes && !records.is_empty()) {
+                    return records;
+                }
+                records.push(record.clone());
+            }
+        }
+        records
+    }
+}
+
+/// Pauses or resumes partitions. A failure leaves them as they were, which costs memory or speed
+/// and loses nothing: it is told and the next change tries again.
+fn flow(
+    consumer: &GroupConsumer,
+    places: &[Place],
+    change: fn(&GroupConsumer, &TopicPartitionList) -> rdkafka::error::KafkaResult<()>,
+) {
+    let mut list = TopicPartitionList::with_capacity(places.len());
+    for (topic, partition) in places {
+        list.add_partition(topic, *partition);
+    }
+    if let Err(error) = change(consumer, &list) {
+        tracing::warn!(%error, "a partition could not be paused or resumed");
+    }
+}

@@ -1,0 +1,138 @@
+//! Following a topic outside any group.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+use shiren_log::{LogError, Reader, Record, Start};
+
+use crate::KafkaLog;
+use crate::errors::{meaning, unavailable};
+use crate::records;
+
+/// Most records that [`Reader::at_end`] reads ahead.
+const AHEAD_MAX_RECORDS: usize = 1_000;
+
+/// Reads all partitions of one topic, committed records only.
+pub(crate) struct KafkaReader {
+    consumer: BaseConsumer,
+    topic: Arc<str>,
+    /// Where each partition began.
+    begins: Vec<i64>,
+    /// Read and not returned yet.
+    ahead: VecDeque<Record>,
+    max_wait: Duration,
+}
+
+impl KafkaReader {
+    pub(crate) fn open(log: &KafkaLog, topic: &str, start: Start) -> Result<Self, LogError> {
+        let partitions = log.topics().partitions(topic)?;
+        let partitions = partitions.ok_or_else(|| LogError::UnknownTopic {
+            topic: topic.into(),
+        })?;
+        let opening = |error: KafkaError| meaning("opening a reader", &error);
+        let mut reader = Self {
+            consumer: log.settings().reader().create().map_err(opening)?,
+            topic: topic.into(),
+            begins: Vec::new(),
+            ahead: VecDeque::new(),
+            max_wait: log.request_max_wait(),
+        };
+        let mut list = TopicPartitionList::new();
+        for partition in 0..partitions {
+            let (first, end) = reader.range(partition)?;
+            let begin = match start {
+                Start::Beginning => first,
+                Start::End => end,
+            };
+            list.add_partition_offset(topic, partition, Offset::Offset(begin))
+                .map_err(opening)?;
+            reader.begins.push(begin);
+        }
+        reader.consumer.assign(&list).map_err(opening)?;
+        Ok(reader)
+    }
+
+    /// First offset kept, and the end of what is committed.
+    fn range(&self, partition: i32) -> Result<(i64, i64), LogError> {
+        self.consumer
+            .fetch_watermarks(&self.topic, partition, self.max_wait)
+            .map_err(|error| meaning(&format!("offsets of {}/{partition}", self.topic), &error))
+    }
+
+    /// Reads one more record ahead; false when `wait` passed without one.
+    fn pull(&mut self, wait: Duration) -> Result<bool, LogError> {
+        match self.consumer.poll(wait) {
+            None => Ok(false),
+            Some(Ok(message)) => {
+                let record = records::copy(&message, &self.topic)?;
+                self.ahead.push_back(record);
+                Ok(true)
+            }
+            Some(Err(error)) => match meaning(&format!("reading {}", self.topic), &error) {
+                // The client reconnects by itself.
+                LogError::Unavailable { what, .. } => {
+                    tracing::warn!(what, "a reader of Kafka waits");
+                    Ok(false)
+                }
+                // The group is a name only; that it may not be used does not matter.
+                LogError::Config { .. } if is_group_error(&error) => Ok(false),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// Next offset to be returned per partition, past control records.
+    fn positions(&self) -> Result<Vec<i64>, LogError> {
+        let list = (self.consumer.position()).map_err(|error| meaning("positions", &error))?;
+        let mut positions = self.begins.clone();
+        for element in list.elements() {
+            let place = usize::try_from(element.partition()).ok();
+            let position = place.and_then(|place| positions.get_mut(place));
+            match (position, element.offset()) {
+                (Some(position), Offset::Offset(offset)) => *position = offset.max(*position),
+                (Some(_), _) => {}
+                (None, _) => return Err(unavailable("a partition that was not assigned".into())),
+            }
+        }
+        Ok(positions)
+    }
+}
+
+fn is_group_error(error: &KafkaError) -> bool {
+    use rdkafka::error::RDKafkaErrorCode::GroupAuthorizationFailed;
+    error.rdkafka_error_code() == Some(GroupAuthorizationFailed)
+}
+
+impl Reader for KafkaReader {
+    fn read(&mut self, max_records: usize, wait: Duration) -> Result<Vec<Record>, LogError> {
+        let deadline = Instant::now() + wait;
+        while self.ahead.is_empty() && max_records > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !self.pull(left)? && Instant::now() >= deadline {
+                break;
+            }
+        }
+        while self.ahead.len() < max_records && self.pull(Duration::ZERO)? {}
+        let count = self.ahead.len().min(max_records);
+        Ok(self.ahead.drain(..count).collect())
+    }
+
+    fn at_end(&mut self) -> Result<bool, LogError> {
+        // Control records are passed by polling, too.
+        while self.ahead.len() < AHEAD_MAX_RECORDS && self.pull(Duration::ZERO)? {}
+        if !self.ahead.is_empty() {
+            return Ok(false);
+        }
+        let positions = self.positions()?;
+        for (partition, position) in (0..).zip(positions) {
+            if position < self.range(partition)?.1 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,206 @@
+//! From what a segment decided to records of the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use shiren_contract::codes;
+use shiren_contract::stage::{Message, Rejection};
+use shiren_contract::terminal::{Observation, Terminal, TerminalRecords};
+use shiren_log::{NewRecord, Record};
+use shiren_schemas::records::{DeadLetter, Envelope, Lane};
+use shiren_schemas::topics::Topic;
+use shiren_schemas::{CodecError, Sha256, Wire, ids, keys};
+
+use crate::segment::Emission;
+
+/// Largest overhead of a record beside its value: key and headers, bytes.
+const RECORD_OVERHEAD_BYTES: usize = 2048;
+
+/// Puts emissions into records: topics, keys, headers, sizes.
+#[derive(Clone, Debug)]
+pub struct Emitter {
+    /// Lane of the worker: forwards stay in it.
+    pub lane: Lane,
+    /// Tenants served; a dead letter of an unknown one goes to the first.
+    pub tenants: Vec<String>,
+    /// Expiry by scene, milliseconds.
+    pub expires_after_ms: BTreeMap<String, i64>,
+    /// Expiry where the scene is unknown, milliseconds.
+    pub default_expires_after_ms: i64,
+    /// Host name, for the observed part of verdicts.
+    pub host: String,
+    /// Segment, for the observed part of verdicts.
+    pub layout: String,
+    /// Largest record, bytes.
+    pub max_record_bytes: usize,
+    /// Bytes of a refused record that its dead letter keeps.
+    pub dead_letter_head_max_bytes: usize,
+}
+
+impl Emitter {
+    /// The records for what became of `origin`.
+    ///
+    /// # Errors
+    /// [`CodecError::Unwritable`]: a fault of this program; the worker must stop, nothing is lost.
+    pub fn records(
+        &self,
+        origin: &Record,
+        emissions: Vec<Emission>,
+        now_us: i64,
+    ) -> Result<Vec<NewRecord>, CodecError> {
+        let mut records = Vec::with_capacity(3);
+        for emission in emissions {
+            match emission {
+                Emission::Forward { stage, message, trace } => {
+                    self.forward(origin, stage, message, trace, now_us, &mut records)?;
+                }
+                Emission::Closed { terminal, trace } => {
+                    self.close(origin, *terminal, &trace, now_us, &mut records)?;
+                }
+                Emission::Dead { stage, rejection } => {
+                    records.push(self.dead_letter(origin, stage, &rejection, None)?);
+                }
+            }
+        }
+        Ok(records)
+    }
+
+    fn forward(
+        &self,
+        origin: &Record,
+        stage: &'static str,
+        message: Box<dyn Message>,
+        trace: Vec<(String, Bytes)>,
+        now_us: i64,
+        records: &mut Vec<NewRecord>,
+    ) -> Result<(), CodecError> {
+        let value = message.encode()?;
+        if self.fits(&value) {
+            let topic = Topic::Stage { stage: stage.to_owned(), lane: self.lane };
+            let key = key_of(origin, message.envelope());
+            records.push(new_record(&topic, key, value, trace));
+            return Ok(());
+        }
+        let detail = format!("{} bytes for {stage}, limit {}", value.len(), self.max_record_bytes);
+        let rejection = Rejection::new(codes::RECORD_TOO_LARGE, detail);
+        let mut terminal = Terminal::error(message.envelope().clone(), stage, rejection, None);
+        terminal.dead_letter = true;
+        self.close(origin, terminal, &trace, now_us, records)
+    }
+
+    fn close(
+        &self,
+        origin: &Record,
+        terminal: Terminal,
+        trace: &[(String, Bytes)],
+        now_us: i64,
+        records: &mut Vec<NewRecord>,
+    ) -> Result<(), CodecError> {
+        if terminal.dead_letter {
+            let fault = terminal.faults.first();
+            let stage = fault.map_or("", |fault| fault.stage.as_str());
+            let code = fault.and_then(|fault| codes::find(&fault.code)).copied();
+            let detail = fault.map(|fault| fault.detail.clone()).unwrap_or_default();
+            let rejection = Rejection::new(code.unwrap_or(codes::STAGE_FAILED), detail);
+            records.push(self.dead_letter(origin, stage, &rejection, Some(&terminal.envelope))?);
+        }
+        let expiry = self.expires_after_ms.get(&terminal.envelope.scene);
+        let seen = Observation {
+            decided_time_us: now_us,
+            expires_after_ms: expiry.copied().unwrap_or(self.default_expires_after_ms),
+            host: self.host.clone(),
+            layout: self.layout.clone(),
+        };
+        let key = key_of(origin, &terminal.envelope);
+        let mode = terminal.envelope.mode;
+        let TerminalRecords { verdict, results, mut evidence } = terminal.into_records(&seen)?;
+        let tenant = verdict.canonical.tenant.clone();
+        let mut headers = trace.to_vec();
+        for (name, value) in [
+            ("tenant", tenant.clone()),
+            ("scene", verdict.canonical.scene.clone()),
+            ("kind", verdict.canonical.kind.to_string()),
+            ("decision", verdict.canonical.decision.to_string()),
+            ("expires_at", verdict.observed.expires_at.to_string()),
+        ] {
+            headers.push((name.to_owned(), Bytes::from(value)));
+        }
+        let topic = Topic::Verdicts { tenant: tenant.clone(), mode };
+        records.push(new_record(&topic, key.clone(), verdict.encode()?, headers));
+        if let Some(results) = results {
+            let topic = Topic::Results { tenant: tenant.clone() };
+            records.push(new_record(&topic, key.clone(), results.encode()?, trace.to_vec()));
+        }
+        let mut value = evidence.encode()?;
+        if !self.fits(&value) {
+            // The grounds matter more than the pictures: evidence without crops always fits.
+            evidence.pictures.iter_mut().flat_map(|p| &mut p.faces).for_each(|f| f.crop = None);
+            value = evidence.encode()?;
+        }
+        records.push(new_record(&Topic::Evidence { tenant }, key, value, trace.to_vec()));
+        Ok(())
+    }
+
+    fn dead_letter(
+        &self,
+        origin: &Record,
+        stage: &str,
+        rejection: &Rejection,
+        case: Option<&Envelope>,
+    ) -> Result<NewRecord, CodecError> {
+        let value = origin.value.clone().unwrap_or_default();
+        let tenant = case.map_or_else(|| self.tenant_of(origin), |case| case.tenant.clone());
+        let letter = DeadLetter {
+            id: ids::dead_letter(&origin.topic, origin.partition, origin.offset),
+            tenant: tenant.clone(),
+            origin_topic: origin.topic.to_string(),
+            origin_partition: origin.partition,
+            origin_offset: origin.offset,
+            origin_time: origin.append_time_us,
+            key: origin.key.as_ref().map(|key| key.to_vec()),
+            stage: stage.to_owned(),
+            code: rejection.code.id.to_owned(),
+            detail: rejection.detail.clone(),
+            case_id: case.map(|case| case.case_id),
+            value_bytes: i64::try_from(value.len()).unwrap_or(i64::MAX),
+            value_sha256: Sha256::of(&value),
+            head: value[..value.len().min(self.dead_letter_head_max_bytes)].to_vec(),
+        };
+        let key = origin.key.clone().unwrap_or_default();
+        Ok(new_record(&Topic::DeadLetters { tenant }, key, letter.encode()?, Vec::new()))
+    }
+
+    /// By the topic's name, by the key, or else the first tenant: an operator sees it in any case.
+    fn tenant_of(&self, origin: &Record) -> String {
+        let named = match Topic::parse(&origin.topic) {
+            Some(Topic::Requests { tenant, .. }) => Some(tenant),
+            _ => origin.key.as_ref().and_then(|key| keys::split(key)).map(|(t, _)| t.to_owned()),
+        };
+        named
+            .filter(|tenant| self.tenants.contains(tenant))
+            .or_else(|| self.tenants.first().cloned())
+            .unwrap_or_default()
+    }
+
+    fn fits(&self, value: &[u8]) -> bool {
+        value.len() + RECORD_OVERHEAD_BYTES <= self.max_record_bytes
+    }
+}
+
+/// The case's key never changes: that of its ingress record.
+fn key_of(origin: &Record, envelope: &Envelope) -> Bytes {
+    origin.key.clone().unwrap_or_else(|| {
+        Bytes::from(keys::request(&envelope.tenant, &envelope.request_id))
+    })
+}
+
+fn new_record(topic: &Topic, key: Bytes, value: Vec<u8>, headers: Vec<(String, Bytes)>) -> NewRecord {
+    NewRecord {
+        topic: Arc::from(topic.to_string()),
+        partition: None,
+        key,
+        value: Bytes::from(value),
+        headers,
+    }
+}

@@ -1,0 +1,27 @@
+//! The runtime: it owns every effect, so that stages can be pure.
+//!
+//! `Options -> build -> run(drain)`. A *segment* is a run of adjacent stages in one worker loop;
+//! a *worker* is one such loop with one end of the log; a *bundle* is what it commits at once.
+
+mod emission;
+mod registry;
+mod run;
+mod segment;
+mod trace_context;
+mod worker;
+
+pub use emission::Emitter;
+pub use registry::{BuildError, Registry, StageFactory};
+pub use run::{Drain, Options, Runtime, RuntimeError, SegmentOptions, Summary};
+pub use segment::{Emission, Segment};
+pub use worker::WorkerBounds;
+
+/// Microseconds since the Unix epoch: the one place where the wall clock is read.
+#[must_use]
+pub fn now_us() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_micros()).ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,106 @@
+//! Which stages there are, and how each is built.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use shiren_contract::stage::{
+    Arrival, Input, Message, Outcome, Rejection, Stage, StageDescriptor,
+};
+use shiren_schemas::records::Envelope;
+
+/// A stage that could not be built: what, where, what to do.
+pub type BuildError = Box<dyn std::error::Error + Send + Sync>;
+
+type Build = dyn Fn() -> Result<Box<dyn AnyStage>, BuildError> + Send + Sync;
+
+/// A stage's description and how to build one. Heavy objects (model sessions) are made by `build`,
+/// once a worker.
+#[derive(Clone)]
+pub struct StageFactory {
+    /// What the stage is.
+    pub descriptor: StageDescriptor,
+    build: Arc<Build>,
+}
+
+impl StageFactory {
+    /// Builds one instance, for one worker.
+    pub(crate) fn build(&self) -> Result<Box<dyn AnyStage>, BuildError> {
+        (self.build)()
+    }
+}
+
+/// The stages that a program knows, in any order; topology.toml names those that run, in their
+/// total order.
+#[derive(Clone, Default)]
+pub struct Registry {
+    factories: Vec<StageFactory>,
+}
+
+impl Registry {
+    /// No stage yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a stage; one of the same name is replaced.
+    #[must_use]
+    pub fn with<S: Stage>(
+        mut self,
+        build: impl Fn() -> Result<S, BuildError> + Send + Sync + 'static,
+    ) -> Self {
+        self.factories.retain(|known| known.descriptor.name != S::DESCRIPTOR.name);
+        self.factories.push(StageFactory {
+            descriptor: S::DESCRIPTOR,
+            build: Arc::new(move || Ok(Box::new(build()?))),
+        });
+        self
+    }
+
+    /// The stage of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&StageFactory> {
+        self.factories.iter().find(|factory| factory.descriptor.name == name)
+    }
+
+    /// All descriptions.
+    pub fn descriptors(&self) -> impl Iterator<Item = StageDescriptor> + '_ {
+        self.factories.iter().map(|factory| factory.descriptor)
+    }
+}
+
+/// A stage whose input type is not known at compile time.
+pub(crate) trait AnyStage: Send {
+    /// Reads the stage's input from a record of its own topic.
+    fn read(&self, arrival: Arrival) -> Result<AnyInput, Rejection>;
+
+    /// The output of a fused predecessor as input.
+    fn accept(&self, message: Box<dyn Message>) -> Option<AnyInput>;
+
+    /// Decides. `None` when the input is of another stage.
+    fn process(&mut self, input: AnyInput) -> Option<Outcome>;
+}
+
+/// An input and, for a case, its envelope.
+pub(crate) struct AnyInput {
+    pub(crate) case: Option<Envelope>,
+    value: Box<dyn Any + Send>,
+}
+
+impl<S: Stage> AnyStage for S {
+    fn read(&self, arrival: Arrival) -> Result<AnyInput, Rejection> {
+        let input = S::Input::read(arrival)?;
+        Ok(AnyInput { case: input.case().cloned(), value: Box::new(input) })
+    }
+
+    fn accept(&self, message: Box<dyn Message>) -> Option<AnyInput> {
+        let case = Some(message.envelope().clone());
+        let value = message.into_any();
+        value.is::<S::Input>().then_some(AnyInput { case, value })
+    }
+
+    fn process(&mut self, input: AnyInput) -> Option<Outcome> {
+        let input = input.value.downcast::<S::Input>().ok()?;
+        Some(Stage::process(self, *input))
+    }
+}

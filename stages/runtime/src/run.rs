@@ -1,0 +1,343 @@
+//! `Options -> build -> run(drain)`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use shiren_log::{Log, LogError, WorkerOptions};
+use shiren_schemas::CodecError;
+use shiren_schemas::records::Lane;
+use shiren_schemas::topics::Topic;
+
+use crate::emission::Emitter;
+use crate::registry::{BuildError, Registry};
+use crate::segment::Segment;
+use crate::worker::{WorkerBounds, WorkerLoop};
+
+/// One segment of this process.
+#[derive(Clone, Debug)]
+pub struct SegmentOptions {
+    /// Name, for logs and the observed part of verdicts.
+    pub name: String,
+    /// Adjacent stages of the chain.
+    pub stages: Vec<String>,
+    /// Worker loops in this process.
+    pub workers: u32,
+    /// Slot of the first one: processes that run the same segment use slots of their own.
+    pub first_slot: u32,
+}
+
+/// All that the runtime needs to know.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Stages in their total order.
+    pub chain: Vec<String>,
+    /// Segments that this process runs.
+    pub segments: Vec<SegmentOptions>,
+    /// Tenants.
+    pub tenants: Vec<String>,
+    /// Lanes; each has worker loops of its own.
+    pub lanes: Vec<Lane>,
+    /// Most records of a bundle.
+    pub bundle_max_records: usize,
+    /// Most bytes of a bundle.
+    pub bundle_max_bytes: usize,
+    /// Longest wait for a record before a worker looks whether it shall drain.
+    pub poll_max_wait: Duration,
+    /// Most bytes queued ahead of a worker.
+    pub queue_max_bytes: usize,
+    /// Bounds of the loop.
+    pub bounds: WorkerBounds,
+    /// Expiry by scene, milliseconds.
+    pub expires_after_ms: BTreeMap<String, i64>,
+    /// Expiry where the scene is unknown, milliseconds.
+    pub default_expires_after_ms: i64,
+    /// Largest record, bytes.
+    pub max_record_bytes: usize,
+    /// Bytes of a refused record that its dead letter keeps.
+    pub dead_letter_head_max_bytes: usize,
+    /// Host name, for the observed part of verdicts.
+    pub host: String,
+}
+
+impl Options {
+    /// The emitter of a worker of `lane`; `layout` names its segment.
+    #[must_use]
+    pub fn emitter(&self, lane: Lane, layout: &str) -> Emitter {
+        Emitter {
+            lane,
+            tenants: self.tenants.clone(),
+            expires_after_ms: self.expires_after_ms.clone(),
+            default_expires_after_ms: self.default_expires_after_ms,
+            host: self.host.clone(),
+            layout: layout.to_owned(),
+            max_record_bytes: self.max_record_bytes,
+            dead_letter_head_max_bytes: self.dead_letter_head_max_bytes,
+        }
+    }
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Records processed and committed.
+    pub records: u64,
+    /// Commits.
+    pub bundles: u64,
+    /// Verdicts committed.
+    pub verdicts: u64,
+    /// Dead letters committed.
+    pub dead_letters: u64,
+    /// `traceparent` headers that could not be read.
+    pub bad_trace_headers: u64,
+    /// Times a worker was built anew.
+    pub rebuilds: u64,
+}
+
+impl Summary {
+    fn add(&mut self, other: Self) {
+        self.records += other.records;
+        self.bundles += other.bundles;
+        self.verdicts += other.verdicts;
+        self.dead_letters += other.dead_letters;
+        self.bad_trace_headers += other.bad_trace_headers;
+        self.rebuilds += other.rebuilds;
+    }
+}
+
+/// Why a run ended before it was drained.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A stage could not be built.
+    #[error("a stage could not be built: {0}")]
+    Build(BuildError),
+    /// A record of this program could not be encoded.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// Too many dead letters in a row.
+    #[error("group {group}: more than {max} records in a row became dead letters; something is wrong with all of them. Look at the dead-letter topic, mend the producer or the stage, then start again; nothing is lost")]
+    DeadLettersOverLimit {
+        /// Group.
+        group: String,
+        /// Limit.
+        max: u32,
+    },
+    /// Too many rebuilds in a row.
+    #[error("group {group}: built anew {attempts} times without a commit between; the last time: {why}")]
+    RebuildsOverLimit {
+        /// Group.
+        group: String,
+        /// Times.
+        attempts: u32,
+        /// Last reason.
+        why: String,
+    },
+    /// A worker thread panicked or could not be started.
+    #[error("worker {0} stopped unexpectedly")]
+    WorkerLost(String),
+}
+
+/// A wish to stop: workers finish the bundle they are at, commit it, and end.
+#[derive(Clone, Debug, Default)]
+pub struct Drain(Arc<(Mutex<bool>, Condvar)>);
+
+impl Drain {
+    /// No wish yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks all workers to end.
+    pub fn request(&self) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.1.notify_all();
+    }
+
+    /// Whether it was asked.
+    #[must_use]
+    pub fn requested(&self) -> bool {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until it is asked, at most `timeout`.
+    pub fn wait(&self, timeout: Duration) {
+        let until = Instant::now() + timeout;
+        let mut requested = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*requested {
+            let rest = until.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return;
+            }
+            requested = self.0.1.wait_timeout(requested, rest).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// A process's share of the chain.
+pub struct Runtime {
+    options: Options,
+    registry: Registry,
+    log: Arc<dyn Log>,
+}
+
+impl Runtime {
+    /// Checks that every topic the segments read exists.
+    ///
+    /// # Errors
+    /// [`LogError::UnknownTopic`], or the log does not answer.
+    pub fn build(options: Options, registry: Registry, log: Arc<dyn Log>) -> Result<Self, RuntimeError> {
+        let runtime = Self { options, registry, log };
+        for segment in &runtime.options.segments {
+            for lane in &runtime.options.lanes {
+                for topic in runtime.inputs(segment, *lane) {
+                    if runtime.log.partitions(&topic)?.is_none() {
+                        return Err(LogError::UnknownTopic { topic }.into());
+                    }
+                }
+            }
+        }
+        Ok(runtime)
+    }
+
+    /// Runs all segments until `drain` is asked for or one of them fails; then the others drain too.
+    /// `ready` is called once, when every worker has its stages built and its log open.
+    ///
+    /// # Errors
+    /// The first failure; what was committed stays committed.
+    pub fn run(&self, drain: &Drain, ready: impl FnOnce()) -> Result<Summary, RuntimeError> {
+        let (events, inbox) = mpsc::channel();
+        let mut waiting_for = 0_usize;
+        std::thread::scope(|scope| {
+            for segment in &self.options.segments {
+                for lane in &self.options.lanes {
+                    for index in 0..segment.workers {
+                        let events = events.clone();
+                        let name = format!("{}.{lane}.{}", segment.name, segment.first_slot + index);
+                        let thread = std::thread::Builder::new().name(name.clone());
+                        let spawned = thread.spawn_scoped(scope, {
+                            let events = events.clone();
+                            let drain = drain.clone();
+                            move || {
+                                // Sent when the thread ends, however it ends.
+                                let mut end = EndOfWorker { events, name, result: None };
+                                let started = end.events.clone();
+                                let ready = move || drop(started.send(Event::Ready));
+                                end.result = Some(self.worker(segment, *lane, index, &drain, ready));
+                            }
+                        });
+                        waiting_for += 1;
+                        if let Err(error) = spawned {
+                            let lost = Err(RuntimeError::WorkerLost(error.to_string()));
+                            let _ = events.send(Event::Ended(lost));
+                        }
+                    }
+                }
+            }
+            drop(events);
+            collect(&inbox, waiting_for, drain, ready)
+        })
+    }
+
+    fn worker(
+        &self,
+        segment: &SegmentOptions,
+        lane: Lane,
+        index: u32,
+        drain: &Drain,
+        ready: impl FnOnce(),
+    ) -> Result<Summary, RuntimeError> {
+        let options = &self.options;
+        let first_stage = segment.stages.first().map_or("", String::as_str);
+        let slot = segment.first_slot + index;
+        let built = Segment::build(&self.registry, &options.chain, &segment.stages)
+            .map_err(RuntimeError::Build)?;
+        WorkerLoop {
+            log: self.log.clone(),
+            options: WorkerOptions {
+                // Named by the stage, not the segment: a stage keeps its place when the layout changes.
+                group: format!("shiren.{first_stage}.{lane}"),
+                transactional_id: format!("shiren.{first_stage}.{lane}-{slot}"),
+                topics: self.inputs(segment, lane),
+                slot: index,
+                slots: segment.workers,
+                bundle_max_records: options.bundle_max_records,
+                bundle_max_bytes: options.bundle_max_bytes,
+                poll_max_wait: options.poll_max_wait,
+                queue_max_bytes: options.queue_max_bytes,
+            },
+            segment: built,
+            emitter: options.emitter(lane, &segment.name),
+            bounds: options.bounds,
+            drain: drain.clone(),
+            partitions: HashMap::new(),
+            summary: Summary::default(),
+            dead_letters_in_a_row: 0,
+        }
+        .run(ready)
+    }
+
+    /// The topics that a segment reads: ingress of every tenant, or its first stage's own.
+    fn inputs(&self, segment: &SegmentOptions, lane: Lane) -> Vec<String> {
+        let first = segment.stages.first().map_or("", String::as_str);
+        if self.options.chain.first().is_some_and(|head| head == first) {
+            let ingress = |tenant: &String| Topic::Requests { tenant: tenant.clone(), lane }.to_string();
+            self.options.tenants.iter().map(ingress).collect()
+        } else {
+            vec![Topic::Stage { stage: first.to_owned(), lane }.to_string()]
+        }
+    }
+}
+
+enum Event {
+    Ready,
+    Ended(Result<Summary, RuntimeError>),
+}
+
+struct EndOfWorker {
+    events: mpsc::Sender<Event>,
+    name: String,
+    result: Option<Result<Summary, RuntimeError>>,
+}
+
+impl Drop for EndOfWorker {
+    fn drop(&mut self) {
+        let lost = || Err(RuntimeError::WorkerLost(self.name.clone()));
+        let result = self.result.take().unwrap_or_else(lost);
+        let _ = self.events.send(Event::Ended(result));
+    }
+}
+
+fn collect(
+    inbox: &mpsc::Receiver<Event>,
+    workers: usize,
+    drain: &Drain,
+    ready: impl FnOnce(),
+) -> Result<Summary, RuntimeError> {
+    let mut ready = Some(ready);
+    let mut opened = 0;
+    let mut summary = Summary::default();
+    let mut first_error = None;
+    for event in inbox {
+        match event {
+            Event::Ready => {
+                opened += 1;
+                if opened == workers
+                    && let Some(ready) = ready.take()
+                {
+                    ready();
+                }
+            }
+            Event::Ended(Ok(done)) => summary.add(done),
+            Event::Ended(Err(error)) => {
+                tracing::error!(%error, "a worker failed; the process drains");
+                drain.request();
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    first_error.map_or(Ok(summary), Err)
+}

@@ -1,0 +1,198 @@
+//! One worker loop: poll, compute with no transaction open, commit.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shiren_contract::stage::Arrival;
+use shiren_log::{Bundle, Commit, Log, LogError, NewRecord, Record, Worker, WorkerOptions};
+
+use crate::emission::Emitter;
+use crate::now_us;
+use crate::run::{Drain, RuntimeError, Summary};
+use crate::segment::{Emission, Segment};
+use crate::trace_context;
+
+/// First pause before a log that did not answer is tried again; doubled each time.
+const BACKOFF_START: Duration = Duration::from_millis(100);
+/// Longest such pause.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// Bounds of a worker loop.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerBounds {
+    /// Times one bundle is committed anew after a transaction was aborted, before the worker is rebuilt.
+    pub commit_max_attempts: u32,
+    /// Times in a row the worker is rebuilt without a commit between, before the process stops.
+    pub rebuild_max_attempts: u32,
+    /// Dead letters in a row before the process stops: something is wrong with all records.
+    pub dead_letters_max_consecutive: u32,
+}
+
+/// A worker loop, ready to run.
+pub(crate) struct WorkerLoop {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) options: WorkerOptions,
+    pub(crate) segment: Segment,
+    pub(crate) emitter: Emitter,
+    pub(crate) bounds: WorkerBounds,
+    pub(crate) drain: Drain,
+    pub(crate) partitions: HashMap<Arc<str>, i32>,
+    pub(crate) summary: Summary,
+    pub(crate) dead_letters_in_a_row: u32,
+}
+
+/// How one end of the log was left.
+enum Left {
+    Drained,
+    Rebuild,
+}
+
+/// What a bundle became.
+struct Computed {
+    outputs: Vec<NewRecord>,
+    dead_letters_in_a_row: u32,
+    dead_letters: u64,
+    verdicts: u64,
+    bad_trace_headers: u64,
+}
+
+impl WorkerLoop {
+    /// Runs until drained. `ready` is called once the log has been opened.
+    pub(crate) fn run(mut self, ready: impl FnOnce()) -> Result<Summary, RuntimeError> {
+        let mut ready = Some(ready);
+        let mut attempts = 0;
+        let mut backoff = BACKOFF_START;
+        loop {
+            let committed = self.summary.bundles;
+            let why = match self.log.worker(self.options.clone()) {
+                Ok(mut worker) => {
+                    if let Some(ready) = ready.take() {
+                        ready();
+                    }
+                    match self.session(worker.as_mut()) {
+                        Ok(Left::Drained) => return Ok(self.summary),
+                        Ok(Left::Rebuild) => "a commit whose outcome is unknown".to_owned(),
+                        Err(RuntimeError::Log(error @ LogError::Unavailable { .. })) => error.to_string(),
+                        Err(error) => return Err(error),
+                    }
+                }
+                Err(error @ LogError::Unavailable { .. }) => error.to_string(),
+                Err(error) => return Err(error.into()),
+            };
+            if self.drain.requested() {
+                return Ok(self.summary);
+            }
+            if self.summary.bundles > committed {
+                (attempts, backoff) = (0, BACKOFF_START);
+            }
+            attempts += 1;
+            if attempts > self.bounds.rebuild_max_attempts {
+                return Err(RuntimeError::RebuildsOverLimit { group: self.options.group, attempts, why });
+            }
+            self.summary.rebuilds += 1;
+            tracing::warn!(group = self.options.group, attempts, why, "the worker is built anew");
+            self.drain.wait(backoff);
+            backoff = (backoff * 2).min(BACKOFF_MAX);
+        }
+    }
+
+    fn session(&mut self, worker: &mut dyn Worker) -> Result<Left, RuntimeError> {
+        loop {
+            if self.drain.requested() {
+                return Ok(Left::Drained);
+            }
+            let Some(bundle) = worker.next_bundle()? else { continue };
+            let computed = self.compute(&bundle)?;
+            match self.commit(worker, &bundle, &computed.outputs)? {
+                Commit::Done => self.count(&bundle, &computed)?,
+                Commit::Revoked => {
+                    tracing::info!(group = self.options.group, "the bundle's partitions were revoked; dropped");
+                }
+                Commit::Retry | Commit::Rebuild => return Ok(Left::Rebuild),
+            }
+        }
+    }
+
+    /// Takes each record of the bundle through the segment. No transaction is open.
+    fn compute(&mut self, bundle: &Bundle) -> Result<Computed, RuntimeError> {
+        let now_us = now_us();
+        let mut computed = Computed {
+            outputs: Vec::with_capacity(bundle.records.len() * 2),
+            dead_letters_in_a_row: self.dead_letters_in_a_row,
+            dead_letters: 0,
+            verdicts: 0,
+            bad_trace_headers: 0,
+        };
+        for record in &bundle.records {
+            let (context, bad) = trace_context::extract(&record.headers);
+            computed.bad_trace_headers += u64::from(bad);
+            let arrival = self.arrival(record)?;
+            let emissions =
+                self.segment.process(arrival, context, now_us).map_err(RuntimeError::Build)?;
+            let dead = emissions.iter().any(|emission| match emission {
+                Emission::Dead { .. } => true,
+                Emission::Closed { terminal, .. } => terminal.dead_letter,
+                Emission::Forward { .. } => false,
+            });
+            computed.dead_letters += u64::from(dead);
+            computed.dead_letters_in_a_row = if dead { computed.dead_letters_in_a_row + 1 } else { 0 };
+            let closed = emissions.iter().filter(|e| matches!(e, Emission::Closed { .. })).count();
+            computed.verdicts += closed as u64;
+            computed.outputs.extend(self.emitter.records(record, emissions, crate::now_us())?);
+        }
+        Ok(computed)
+    }
+
+    /// The outputs do not change between attempts: stages are pure and ids are derived.
+    fn commit(
+        &self,
+        worker: &mut dyn Worker,
+        bundle: &Bundle,
+        outputs: &[NewRecord],
+    ) -> Result<Commit, RuntimeError> {
+        for _ in 0..self.bounds.commit_max_attempts {
+            let commit = worker.commit(bundle, outputs.to_vec())?;
+            if commit != Commit::Retry {
+                return Ok(commit);
+            }
+        }
+        Ok(Commit::Rebuild)
+    }
+
+    fn count(&mut self, bundle: &Bundle, computed: &Computed) -> Result<(), RuntimeError> {
+        self.summary.bundles += 1;
+        self.summary.records += bundle.records.len() as u64;
+        self.summary.verdicts += computed.verdicts;
+        self.summary.dead_letters += computed.dead_letters;
+        self.summary.bad_trace_headers += computed.bad_trace_headers;
+        self.dead_letters_in_a_row = computed.dead_letters_in_a_row;
+        let max = self.bounds.dead_letters_max_consecutive;
+        if self.dead_letters_in_a_row > max {
+            return Err(RuntimeError::DeadLettersOverLimit { group: self.options.group.clone(), max });
+        }
+        Ok(())
+    }
+
+    fn arrival(&mut self, record: &Record) -> Result<Arrival, RuntimeError> {
+        let partitions = match self.partitions.get(&record.topic) {
+            Some(partitions) => *partitions,
+            None => {
+                let found = self.log.partitions(&record.topic)?.ok_or_else(|| {
+                    LogError::UnknownTopic { topic: record.topic.to_string() }
+                })?;
+                self.partitions.insert(record.topic.clone(), found);
+                found
+            }
+        };
+        Ok(Arrival {
+            topic: record.topic.clone(),
+            partition: record.partition,
+            partitions,
+            offset: record.offset,
+            append_time_us: record.append_time_us,
+            key: record.key.clone(),
+            value: record.value.clone(),
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! Makes a [`Topology`] of checked values.
+
+use std::str::FromStr;
+
+use shiren_contract::policy::Scene;
+
+use crate::model::{
+    Bundle, Detect, EmbeddedLog, KafkaLog, LogSettings, Models, Runtime, Segment, Stills, Topics,
+    Topology,
+};
+use crate::values::Values;
+
+/// A path that is read here and not to be had: a slip between this file and the settings table.
+pub(crate) type Undeclared = String;
+
+/// Builds it, without warnings.
+pub(crate) fn build(values: &Values) -> Result<Topology, Undeclared> {
+    let chain = texts(values, "chain")?;
+    Ok(Topology {
+        tenants: texts(values, "tenants")?,
+        lanes: texts(values, "lanes")?
+            .iter()
+            .map(|lane| FromStr::from_str(lane).map_err(|_| "lanes".to_owned()))
+            .collect::<Result<_, _>>()?,
+        log: log(values)?,
+        topics: topics(values)?,
+        segments: segments(values, &chain)?,
+        chain,
+        bundle: Bundle {
+            max_records: int(values, "bundle.max_records")?,
+            max_bytes: int(values, "bundle.max_bytes")?,
+            poll_max_wait_ms: int(values, "bundle.poll_max_wait_ms")?,
+            queue_max_bytes: int(values, "bundle.queue_max_bytes")?,
+        },
+        runtime: Runtime {
+            drain_max_ms: int(values, "runtime.drain_max_ms")?,
+            rerun_max_attempts: int(values, "runtime.rerun_max_attempts")?,
+            dead_letters_max_consecutive: int(values, "runtime.dead_letters_max_consecutive")?,
+            clock_skew_max_ms: int(values, "runtime.clock_skew_max_ms")?,
+            deadline_max_ms: int(values, "runtime.deadline_max_ms")?,
+        },
+        models: Models {
+            profile: text(values, "models.profile")?,
+            threads: int(values, "models.threads")?,
+            manifest: text(values, "models.manifest")?,
+        },
+        stills: Stills {
+            max_bytes: int(values, "stills.max_bytes")?,
+            max_pixels: int(values, "stills.max_pixels")?,
+            max_side_px: int(values, "stills.max_side_px")?,
+            min_side_px: int(values, "stills.min_side_px")?,
+            decode_max_ms: int(values, "stills.decode_max_ms")?,
+        },
+        detect: Detect {
+            max_faces: int(values, "detect.max_faces")?,
+            crop_max_side_px: int(values, "detect.crop_max_side_px")?,
+            crop_max_bytes: int(values, "detect.crop_max_bytes")?,
+            crop_context: number(values, "detect.crop_context")?,
+            net_max_side_px: int(values, "detect.net_max_side_px")?,
+            roll_max_degrees: number(values, "detect.roll_max_degrees")?,
+            subject_min_margin: number(values, "detect.subject_min_margin")?,
+        },
+        policy_version: int(values, "policy_version")?,
+        scenes: values
+            .names("scene")
+            .into_iter()
+            .map(|name| Ok((name.text.clone(), scene(values, &name.text)?)))
+            .collect::<Result<_, Undeclared>>()?,
+        warnings: Vec::new(),
+    })
+}
+
+fn log(values: &Values) -> Result<LogSettings, Undeclared> {
+    if text(values, "log.engine")? == "embedded" {
+        return Ok(LogSettings::Embedded(EmbeddedLog {
+            dir: text(values, "log.embedded.dir")?,
+            max_mib: int(values, "log.embedded.max_mib")?,
+            retention_sweep_ms: int(values, "log.embedded.retention_sweep_ms")?,
+            write_lock_max_wait_ms: int(values, "log.embedded.write_lock_max_wait_ms")?,
+        }));
+    }
+    let properties = values.kafka_properties().iter();
+    Ok(LogSettings::Kafka(KafkaLog {
+        bootstrap_servers: text(values, "log.kafka.bootstrap_servers")?,
+        properties: properties
+            .map(|(name, item)| (name.clone(), item.text.clone()))
+            .collect(),
+        transaction_timeout_ms: int(values, "log.kafka.transaction_timeout_ms")?,
+        session_timeout_ms: int(values, "log.kafka.session_timeout_ms")?,
+        delivery_max_wait_ms: int(values, "log.kafka.delivery_max_wait_ms")?,
+        request_max_wait_ms: int(values, "log.kafka.request_max_wait_ms")?,
+    }))
+}
+
+fn topics(values: &Values) -> Result<Topics, Undeclared> {
+    Ok(Topics {
+        partitions: int(values, "topics.partitions")?,
+        max_record_bytes: int(values, "topics.max_record_bytes")?,
+        requests_retention_ms: int(values, "topics.requests_retention_ms")?,
+        verdicts_retention_ms: int(values, "topics.verdicts_retention_ms")?,
+        results_retention_ms: int(values, "topics.results_retention_ms")?,
+        evidence_retention_ms: int(values, "topics.evidence_retention_ms")?,
+        dead_letters_retention_ms: int(values, "topics.dead_letters_retention_ms")?,
+        stages_retention_ms: int(values, "topics.stages_retention_ms")?,
+    })
+}
+
+fn segments(values: &Values, chain: &[String]) -> Result<Vec<Segment>, Undeclared> {
+    let mut segments = Vec::new();
+    for name in values.names("segment") {
+        segments.push(Segment {
+            stages: texts(values, &format!("segment.{}.stages", name.text))?,
+            workers: int(values, &format!("segment.{}.workers", name.text))?,
+            name: name.text,
+        });
+    }
+    segments.sort_by_key(|segment| {
+        chain
+            .iter()
+            .position(|stage| segment.stages.first() == Some(stage))
+    });
+    Ok(segments)
+}
+
+fn scene(values: &Values, name: &str) -> Result<Scene, Undeclared> {
+    let path = |key: &str| format!("scene.{name}.{key}");
+    Ok(Scene {
+        requires: texts(values, &path("requires"))?,
+        target_fmr: number(values, &path("target_fmr"))?,
+        allow_extrapolated: values.text(&path("allow_extrapolated")).map(str::to_owned),
+        expires_after_ms: int(values, &path("expires_after_ms"))?,
+        deadline_ms: values.integer(&path("deadline_ms")),
+        min_face_px: int(values, &path("min_face_px"))?,
+    })
+}
+
+fn int<T: TryFrom<i64>>(values: &Values, path: &str) -> Result<T, Undeclared> {
+    values
+        .integer(path)
+        .and_then(|n| T::try_from(n).ok())
+        .ok_or_else(|| path.to_owned())
+}
+
+fn number(values: &Values, path: &str) -> Result<f64, Undeclared> {
+    values.number(path).ok_or_else(|| path.to_owned())
+}
+
+fn text(values: &Values, path: &str) -> Result<String, Undeclared> {
+    values
+        .text(path)
+        .map(str::to_owned)
+        .ok_or_else(|| path.to_owned())
+}
+
+fn texts(values: &Values, path: &str) -> Result<Vec<String>, Undeclared> {
+    let items = values.whole_list(path).ok_or_else(|| path.to_owned())?;
+    Ok(items.into_iter().map(|item| item.text).collect())
+}

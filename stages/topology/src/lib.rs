@@ -1,0 +1,65 @@
+//! The one wiring document, `topology.toml`: parsed and checked, all problems at once.
+//!
+//! Pure: text, environment and the program's stages come in as arguments. [`SETTINGS`] declares
+//! every setting once; reading, defaults, ranges and `docs/topology.md` follow from it.
+
+mod build;
+mod codes;
+mod environment;
+mod hints;
+mod model;
+mod problem;
+mod reader;
+mod rules;
+mod settings;
+mod structure;
+mod values;
+
+pub use codes::CODES;
+pub use model::{
+    Bundle, Detect, EmbeddedLog, KafkaLog, LogSettings, Models, Runtime, Segment, Stills, Topics,
+    Topology,
+};
+pub use problem::{Problem, ProblemCode, Severity};
+pub use settings::{Absent, Form, Kind, SETTINGS, Setting, settings_markdown};
+
+use shiren_contract::stage::StageDescriptor;
+
+use crate::values::{Origin, Values};
+
+/// Parses and checks a topology.
+///
+/// `file` is the name that problems are reported under. `environment` is the process environment;
+/// `SHIREN_LOG_ENGINE`, `SHIREN_KAFKA_BOOTSTRAP_SERVERS` and `SHIREN_KAFKA_PROPERTY_*` win over the
+/// file, empty ones count as unset, variables that are none of ours are ignored. `stages` is every
+/// stage that this program has.
+///
+/// # Errors
+/// At least one [`Severity::Error`], with every other problem and warning, by line; those of the
+/// environment last. After a syntax error only single settings are checked.
+pub fn parse(
+    text: &str,
+    file: &str,
+    environment: impl IntoIterator<Item = (String, String)>,
+    stages: &[StageDescriptor],
+) -> Result<Topology, Vec<Problem>> {
+    let mut values = Values::read(text, file, environment);
+    if values.is_whole() {
+        structure::check(&mut values, stages);
+        rules::check(&mut values);
+    }
+    let built = build::build(&values);
+    if let (Err(path), false) = (&built, values.has_errors()) {
+        let what = "declared in no settings table, or with another type";
+        values.error(codes::UNREADABLE_TABLES, &Origin::Line(1), path, what, None);
+    }
+    let refused = values.has_errors();
+    let problems = values.into_problems();
+    match built {
+        Ok(topology) if !refused => Ok(Topology {
+            warnings: problems,
+            ..topology
+        }),
+        _ => Err(problems),
+    }
+}

@@ -1,0 +1,295 @@
+//! Every setting of `topology.toml`, once. The reader, the defaults, the ranges and
+//! `docs/topology.md` all come from this table.
+
+use shiren_contract::policy;
+
+use crate::codes;
+
+/// What a setting holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// A whole number, bounds included.
+    Integer {
+        /// Smallest.
+        min: i64,
+        /// Largest.
+        max: i64,
+    },
+    /// A number; finite, bounds included.
+    Number {
+        /// Smallest.
+        min: f64,
+        /// Largest.
+        max: f64,
+    },
+    /// Text.
+    Text(Form),
+    /// A list of texts, at least one unless `may_be_empty`, without repeats.
+    List {
+        /// Form of each.
+        of: Form,
+        /// Whether `[]` is legal.
+        may_be_empty: bool,
+    },
+    /// Any keys, each with a text, number or boolean, passed on as text.
+    Properties,
+}
+
+/// Form of a text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Form {
+    /// 1 to 1,024 bytes without control characters.
+    Any,
+    /// `[a-z0-9-]{1,32}`.
+    Name,
+    /// One of these; anything else is a problem of the given code.
+    OneOf(&'static [&'static str], &'static str),
+}
+
+/// What holds when a setting is absent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Absent {
+    /// Its absence is a problem.
+    Required,
+    /// It is not set.
+    Unset,
+    /// This whole number.
+    Integer(i64),
+    /// This number.
+    Number(f64),
+    /// This text.
+    Text(&'static str),
+    /// This list.
+    List(&'static [&'static str]),
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Dotted path; `*` stands for a name of the operator's choice.
+    pub path: &'static str,
+    /// Type and range.
+    pub kind: Kind,
+    /// Default.
+    pub absent: Absent,
+    /// What it is, in a line.
+    pub doc: &'static str,
+}
+
+/// The log engines.
+pub(crate) const ENGINES: &[&str] = &["embedded", "kafka"];
+const LANES: &[&str] = &["interactive", "stream", "bulk"];
+const CHECKS: &[&str] = &[policy::COMPARISON, policy::LIVENESS, policy::QUALITY];
+
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+const DAY_MS: i64 = 24 * HOUR_MS;
+const YEAR_MS: i64 = 365 * DAY_MS;
+const MIB: i64 = 1024 * 1024;
+
+const fn integer(
+    path: &'static str,
+    min: i64,
+    default: i64,
+    max: i64,
+    doc: &'static str,
+) -> Setting {
+    Setting {
+        path,
+        kind: Kind::Integer { min, max },
+        absent: Absent::Integer(default),
+        doc,
+    }
+}
+
+const fn number(
+    path: &'static str,
+    min: f64,
+    default: f64,
+    max: f64,
+    doc: &'static str,
+) -> Setting {
+    Setting {
+        path,
+        kind: Kind::Number { min, max },
+        absent: Absent::Number(default),
+        doc,
+    }
+}
+
+const fn text(path: &'static str, form: Form, absent: Absent, doc: &'static str) -> Setting {
+    Setting {
+        path,
+        kind: Kind::Text(form),
+        absent,
+        doc,
+    }
+}
+
+const fn list(path: &'static str, of: Form, absent: Absent, doc: &'static str) -> Setting {
+    Setting {
+        path,
+        kind: Kind::List {
+            of,
+            may_be_empty: false,
+        },
+        absent,
+        doc,
+    }
+}
+
+const fn retention(path: &'static str, default: i64, doc: &'static str) -> Setting {
+    integer(path, MINUTE_MS, default, YEAR_MS, doc)
+}
+
+/// All settings, in the order of `docs/topology.md`.
+#[rustfmt::skip] // a table: a line each
+pub const SETTINGS: &[Setting] = &[
+    list("tenants", Form::Name, Absent::List(&["default"]), "Tenants; each has its own ingress, verdict, result, evidence and dead-letter topics."),
+    list("lanes", Form::OneOf(LANES, codes::UNKNOWN_LANE), Absent::List(&["interactive"]), "Lanes that have topics and workers of their own: `interactive`, `stream`, `bulk`."),
+    list("chain", Form::Any, Absent::Required, "All stages in their one order, `admit` first. A case skips those that do not apply to its kind."),
+    integer("policy_version", 1, 1, i64::MAX, "Version of the scenes below; raise it with every change of them. Each verdict names the version it was judged by."),
+    // log
+    text("log.engine", Form::OneOf(ENGINES, codes::UNKNOWN_ENGINE), Absent::Text("embedded"), "`embedded` (all workers in one process) or `kafka`. Environment: `SHIREN_LOG_ENGINE`."),
+    text("log.embedded.dir", Form::Any, Absent::Text("log"), "Folder of the embedded log, relative to `SHIREN_HOME`; on a local disk."),
+    integer("log.embedded.max_mib", 256, 4096, 1024 * 1024, "Cap of the embedded log; beyond it publishing is refused. Keep it below the free space of the disk."),
+    integer("log.embedded.retention_sweep_ms", 100, MINUTE_MS, HOUR_MS, "Pause between sweeps that delete what is past its retention."),
+    integer("log.embedded.write_lock_max_wait_ms", 100, 5_000, MINUTE_MS, "Longest wait for the embedded log's write lock."),
+    text("log.kafka.bootstrap_servers", Form::Any, Absent::Unset, "`host:port` of one or more brokers, separated by commas. Environment: `SHIREN_KAFKA_BOOTSTRAP_SERVERS`."),
+    integer("log.kafka.transaction_timeout_ms", 2_000, 10_000, 15 * MINUTE_MS, "librdkafka's transaction.timeout.ms: how long a dead worker's open transaction holds readers up."),
+    integer("log.kafka.session_timeout_ms", 6_000, 10_000, 5 * MINUTE_MS, "librdkafka's session.timeout.ms: how long a dead worker's partitions wait for another. Within the broker's group.min/max.session.timeout.ms; without effect under group.protocol=consumer."),
+    integer("log.kafka.delivery_max_wait_ms", 500, 8_000, 15 * MINUTE_MS, "Longest wait for the delivery reports of one bundle; it becomes message.timeout.ms."),
+    integer("log.kafka.request_max_wait_ms", 1_000, 10_000, 5 * MINUTE_MS, "Longest wait for any other answer of the brokers."),
+    Setting { path: "log.kafka.properties", kind: Kind::Properties, absent: Absent::Unset, doc: "Any other librdkafka property by its own name, `\"security.protocol\" = \"SASL_SSL\"`. Environment, which wins and is the place for secrets: `SHIREN_KAFKA_PROPERTY_SASL_PASSWORD` gives `sasl.password` (every underscore becomes a dot, letters become small; properties with an underscore in their name cannot be given so)." },
+    // topics
+    integer("topics.partitions", 1, 12, 1024, "Partitions of every topic. Cannot be changed once topics exist."),
+    integer("topics.max_record_bytes", MIB, 16 * MIB, 64 * MIB, "Largest record. The brokers' message.max.bytes and replica.fetch.max.bytes must allow it."),
+    retention("topics.requests_retention_ms", DAY_MS, "How long ingress is kept: longer than the longest planned outage."),
+    retention("topics.verdicts_retention_ms", 7 * DAY_MS, "How long verdicts are kept."),
+    retention("topics.results_retention_ms", DAY_MS, "How long results are kept."),
+    retention("topics.evidence_retention_ms", 3 * DAY_MS, "How long evidence is kept."),
+    retention("topics.dead_letters_retention_ms", 7 * DAY_MS, "How long dead letters are kept."),
+    retention("topics.stages_retention_ms", DAY_MS, "How long the topics between segments are kept: longer than the longest planned outage."),
+    // segments
+    list("segment.*.stages", Form::Any, Absent::Required, "Stages that run fused in one worker loop: neighbours in the chain, in its order."),
+    integer("segment.*.workers", 1, 1, 1024, "Worker loops for each lane in a process that runs the segment; at most topics.partitions. Each holds its own models."),
+    // bundle
+    integer("bundle.max_records", 1, 16, 4096, "Most records processed and committed at once."),
+    integer("bundle.max_bytes", MIB, 32 * MIB, 1024 * MIB, "Most input bytes of a bundle."),
+    integer("bundle.poll_max_wait_ms", 1, 50, 10_000, "Longest wait of one poll while there is nothing to do."),
+    integer("bundle.queue_max_bytes", MIB, 64 * MIB, 4096 * MIB, "Most bytes of polled records that wait in a worker; beyond it partitions are paused."),
+    // runtime
+    integer("runtime.drain_max_ms", 100, 8_000, 5 * MINUTE_MS, "Longest time from SIGTERM to the end of the process."),
+    integer("runtime.rerun_max_attempts", 1, 5, 100, "Runs of one bundle whose commit fails, before the worker stops with an error."),
+    integer("runtime.dead_letters_max_consecutive", 1, 100, 1_000_000, "Dead letters in a row after which the segment stops: something is wrong with it or its producers."),
+    integer("runtime.clock_skew_max_ms", 100, 5_000, HOUR_MS, "Largest difference between this machine's clock and the log's; beyond it a worker is not ready."),
+    integer("runtime.deadline_max_ms", 1, 10 * MINUTE_MS, 7 * DAY_MS, "Largest deadline_ms that a request or a scene may have."),
+    // models
+    text("models.profile", Form::Name, Absent::Text("open"), "Profile of the manifest: which weights run."),
+    integer("models.threads", 1, 1, 64, "Threads of one model run. More workers use a machine better than more threads."),
+    text("models.manifest", Form::Any, Absent::Text("models/manifest.toml"), "The manifest, relative to this file."),
+    // stills
+    integer("stills.max_bytes", 1024, 7 * MIB, 32 * MIB, "Largest picture file. Two of them must fit in one record."),
+    integer("stills.max_pixels", 4096, 50_000_000, 500_000_000, "Most pixels, width x height. One pixel costs 3 bytes of memory while it is looked at."),
+    integer("stills.max_side_px", 64, 16_384, 65_535, "Longest side of a picture."),
+    integer("stills.min_side_px", 1, 32, 4096, "Shortest side of a picture."),
+    integer("stills.decode_max_ms", 10, 5_000, MINUTE_MS, "Longest time to decode one picture."),
+    // detect
+    integer("detect.max_faces", 1, 32, 1024, "Most faces kept of one picture, the largest ones."),
+    integer("detect.crop_max_side_px", 112, 384, 2048, "Longest side of a face's crop."),
+    integer("detect.crop_max_bytes", 37_632, 442_368, 16 * MIB, "Most bytes of a crop: raw RGB, side x side x 3."),
+    number("detect.crop_context", 1.0, 2.7, 6.0, "Side of a crop as a multiple of the face box."),
+    integer("detect.net_max_side_px", 128, 1_920, 4096, "Longest side of the detection net's input; it grows with the picture's side / the scene's min_face_px up to here."),
+    number("detect.roll_max_degrees", 0.0, 45.0, 180.0, "Largest rotation of the subject's face in the picture's plane."),
+    number("detect.subject_min_margin", 1.0, 1.5, 100.0, "Ratio by which the subject must beat the next face; below it the answer is `multiple_faces`."),
+    // scenes
+    Setting { path: "scene.*.requires", kind: Kind::List { of: Form::OneOf(CHECKS, codes::UNKNOWN_CHECK), may_be_empty: true }, absent: Absent::Required, doc: "Checks that must pass before anything is accepted: `comparison`, `liveness`, `quality`. A stage of the chain must answer each." },
+    Setting { path: "scene.*.target_fmr", kind: Kind::Number { min: 1e-9, max: 0.1 }, absent: Absent::Required, doc: "Target false-match rate of 1:1 comparison." },
+    text("scene.*.allow_extrapolated", Form::Any, Absent::Unset, "The reason why an operating point that is extrapolated, not measured, may accept. Unset: it leads to `review`."),
+    integer("scene.*.expires_after_ms", 1_000, MINUTE_MS, 30 * DAY_MS, "A verdict is of no use later than this after the request was received."),
+    Setting { path: "scene.*.deadline_ms", kind: Kind::Integer { min: 1, max: 7 * DAY_MS }, absent: Absent::Unset, doc: "Deadline of a request that names none, from its arrival. Unset: no deadline." },
+    integer("scene.*.min_face_px", 16, 40, 2048, "Smallest face width of interest. Halving it makes detection about four times as dear."),
+];
+
+/// `docs/topology.md`: every setting with type, default, range and meaning.
+#[must_use]
+pub fn settings_markdown() -> String {
+    let mut page = String::from(
+        "# topology.toml\n\nGenerated from the settings table of `shiren-topology`; do not edit.\n\
+         The unit of a number stands in its name. `*` is a name of your choice, `[a-z0-9-]{1,32}`.\n",
+    );
+    let mut section = None;
+    for setting in SETTINGS {
+        let (head, rest) = setting.path.split_once('.').unwrap_or(("", setting.path));
+        if section != Some(head) {
+            section = Some(head);
+            let title = match head {
+                "" => "Top level".to_owned(),
+                "segment" | "scene" => format!("[{head}.*]"),
+                _ => format!("[{head}]"),
+            };
+            page.push_str(&format!("\n## {title}\n\n| setting | type | default | range | meaning |\n| --- | --- | --- | --- | --- |\n"));
+        }
+        let shown = rest.strip_prefix("*.").unwrap_or(rest);
+        let (kind, range) = setting.kind.describe();
+        page.push_str(&format!(
+            "| `{shown}` | {kind} | {} | {range} | {} |\n",
+            setting.absent.describe(),
+            setting.doc
+        ));
+    }
+    page.push_str(
+        "\n## Problems that `shiren validate` reports\n\n| code | meaning |\n| --- | --- |\n",
+    );
+    for code in crate::CODES {
+        page.push_str(&format!("| `{}` | {} |\n", code.id, code.meaning));
+    }
+    page
+}
+
+impl Kind {
+    /// Type and range in words.
+    fn describe(self) -> (&'static str, String) {
+        match self {
+            Self::Integer { min, max: i64::MAX } => ("integer", format!("from {min}")),
+            Self::Integer { min, max } => ("integer", format!("{min} to {max}")),
+            Self::Number { min, max } => ("number", format!("{min:?} to {max:?}")),
+            Self::Text(form) => ("text", form.describe()),
+            Self::List { of, .. } => ("list of texts", of.describe()),
+            Self::Properties => ("table", "any key".to_owned()),
+        }
+    }
+}
+
+impl Form {
+    /// The form in words.
+    pub(crate) fn describe(self) -> String {
+        match self {
+            Self::Any => "1 to 1024 bytes without control characters".to_owned(),
+            Self::Name => "`[a-z0-9-]{1,32}`".to_owned(),
+            Self::OneOf(choices, _) => choices.join(", "),
+        }
+    }
+}
+
+impl Absent {
+    /// The default in words.
+    fn describe(self) -> String {
+        match self {
+            Self::Required => "required".to_owned(),
+            Self::Unset => "unset".to_owned(),
+            Self::Integer(value) => value.to_string(),
+            Self::Number(value) => format!("{value:?}"),
+            Self::Text(value) => format!("`{value:?}`"),
+            Self::List(values) => format!("`{values:?}`"),
+        }
+    }
+}
+
+/// `[a-z0-9-]{1,32}`, as tenants, segments and scenes are named.
+pub(crate) fn is_name(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
