@@ -28,9 +28,17 @@ impl VerdictReader {
     /// # Errors
     /// It does not exist, or the log does not answer.
     pub fn open(log: &dyn Log, tenant: &str, mode: Mode, start: Start) -> anyhow::Result<Self> {
-        let topic = Topic::Verdicts { tenant: tenant.to_owned(), mode };
+        let topic = Topic::Verdicts {
+            tenant: tenant.to_owned(),
+            mode,
+        };
         let reader = log.reader(&topic.to_string(), start)?;
-        Ok(Self { reader, seen: HashMap::new(), duplicates: 0, contradictions: 0 })
+        Ok(Self {
+            reader,
+            seen: HashMap::new(),
+            duplicates: 0,
+            contradictions: 0,
+        })
     }
 
     /// The next verdicts, each id once; empty when `wait` passed without one.
@@ -68,7 +76,11 @@ impl VerdictReader {
     ///
     /// # Errors
     /// Fewer than `wanted` within `timeout`.
-    pub fn await_count(&mut self, wanted: usize, timeout: Duration) -> anyhow::Result<Vec<Verdict>> {
+    pub fn await_count(
+        &mut self,
+        wanted: usize,
+        timeout: Duration,
+    ) -> anyhow::Result<Vec<Verdict>> {
         let until = Instant::now() + timeout;
         let mut verdicts = Vec::new();
         while verdicts.len() < wanted || !self.at_end()? {
@@ -101,8 +113,13 @@ pub fn read_all<T: Wire>(log: &dyn Log, topic: &Topic) -> anyhow::Result<Vec<T>>
 /// # Errors
 /// As [`read_all`].
 pub fn evidence(log: &dyn Log, tenant: &str) -> anyhow::Result<HashMap<Id, Evidence>> {
-    let topic = Topic::Evidence { tenant: tenant.to_owned() };
-    Ok(read_all::<Evidence>(log, &topic)?.into_iter().map(|e| (e.case_id, e)).collect())
+    let topic = Topic::Evidence {
+        tenant: tenant.to_owned(),
+    };
+    Ok(read_all::<Evidence>(log, &topic)?
+        .into_iter()
+        .map(|e| (e.case_id, e))
+        .collect())
 }
 
 /// A tenant's results by case.
@@ -110,8 +127,13 @@ pub fn evidence(log: &dyn Log, tenant: &str) -> anyhow::Result<HashMap<Id, Evide
 /// # Errors
 /// As [`read_all`].
 pub fn results(log: &dyn Log, tenant: &str) -> anyhow::Result<HashMap<Id, Results>> {
-    let topic = Topic::Results { tenant: tenant.to_owned() };
-    Ok(read_all::<Results>(log, &topic)?.into_iter().map(|r| (r.case_id, r)).collect())
+    let topic = Topic::Results {
+        tenant: tenant.to_owned(),
+    };
+    Ok(read_all::<Results>(log, &topic)?
+        .into_iter()
+        .map(|r| (r.case_id, r))
+        .collect())
 }
 
 /// A tenant's dead letters.
@@ -119,5 +141,10 @@ pub fn results(log: &dyn Log, tenant: &str) -> anyhow::Result<HashMap<Id, Result
 /// # Errors
 /// As [`read_all`].
 pub fn dead_letters(log: &dyn Log, tenant: &str) -> anyhow::Result<Vec<DeadLetter>> {
-    read_all(log, &Topic::DeadLetters { tenant: tenant.to_owned() })
+    read_all(
+        log,
+        &Topic::DeadLetters {
+            tenant: tenant.to_owned(),
+        },
+    )
 }

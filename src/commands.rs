@@ -34,7 +34,12 @@ struct Cli {
 #[derive(Args, Clone)]
 pub(crate) struct Place {
     /// The wiring document.
-    #[arg(long, global = true, env = "SHIREN_TOPOLOGY", default_value = "topology.toml")]
+    #[arg(
+        long,
+        global = true,
+        env = "SHIREN_TOPOLOGY",
+        default_value = "topology.toml"
+    )]
     topology: PathBuf,
 }
 

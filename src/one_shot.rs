@@ -42,9 +42,18 @@ impl OneShot {
         let options = site.runtime_options(&[], 0)?;
         let segment = Segment::build(&stages::registry(site), &topology.chain, &topology.chain)
             .map_err(|error| anyhow::anyhow!("{error}"))?;
-        let tenant = topology.tenants.first().cloned().context("the topology has no tenant")?;
+        let tenant = topology
+            .tenants
+            .first()
+            .cloned()
+            .context("the topology has no tenant")?;
         let emitter = options.emitter(Lane::Interactive, "one-shot");
-        Ok(Self { segment, emitter, tenant, partitions: topology.topics.partitions })
+        Ok(Self {
+            segment,
+            emitter,
+            tenant,
+            partitions: topology.topics.partitions,
+        })
     }
 
     /// Takes one request through the chain.
@@ -54,7 +63,11 @@ impl OneShot {
     pub fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
         let (new, _) = requests::record(&self.tenant, Lane::Interactive, request)?;
         if new.value.len() > self.emitter.max_record_bytes {
-            bail!("the request has {} bytes, a record at most {}", new.value.len(), self.emitter.max_record_bytes);
+            bail!(
+                "the request has {} bytes, a record at most {}",
+                new.value.len(),
+                self.emitter.max_record_bytes
+            );
         }
         let record = Record {
             partition: keys::partition(&new.key, self.partitions),
@@ -93,7 +106,13 @@ impl OneShot {
                 _ => {}
             }
         }
-        let (verdict, evidence) = verdict.zip(evidence).context("the case ended without a verdict")?;
-        Ok(Answer { verdict, results, evidence })
+        let (verdict, evidence) = verdict
+            .zip(evidence)
+            .context("the case ended without a verdict")?;
+        Ok(Answer {
+            verdict,
+            results,
+            evidence,
+        })
     }
 }

@@ -37,7 +37,10 @@ pub fn request(request_id: &str, kind: RequestKind) -> Request {
 /// A picture in the record.
 #[must_use]
 pub fn inline(bytes: Vec<u8>, reference_kind: Option<ReferenceKind>) -> Picture {
-    Picture { content: PictureContent::Inline(Inline { bytes }), reference_kind }
+    Picture {
+        content: PictureContent::Inline(Inline { bytes }),
+        reference_kind,
+    }
 }
 
 /// The record that carries `request` to a tenant's lane, and the id of its case.
@@ -45,7 +48,11 @@ pub fn inline(bytes: Vec<u8>, reference_kind: Option<ReferenceKind>) -> Picture 
 /// # Errors
 /// [`CodecError::Unwritable`]: a fault of this program.
 pub fn record(tenant: &str, lane: Lane, request: &Request) -> Result<(NewRecord, Id), CodecError> {
-    let topic = Topic::Requests { tenant: tenant.to_owned(), lane }.to_string();
+    let topic = Topic::Requests {
+        tenant: tenant.to_owned(),
+        lane,
+    }
+    .to_string();
     let case = ids::case(&topic, &request.request_id);
     let record = NewRecord {
         topic: Arc::from(topic),

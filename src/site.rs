@@ -36,7 +36,10 @@ impl Site {
     /// The file cannot be read, or the topology has problems.
     pub fn open(file: &Path, home: &Path, stages: &[StageDescriptor]) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(file).with_context(|| {
-            format!("{} cannot be read; name another with --topology", file.display())
+            format!(
+                "{} cannot be read; name another with --topology",
+                file.display()
+            )
         })?;
         match shiren_topology::parse(&text, &file.display().to_string(), environment(), stages) {
             Ok(topology) => Ok(Self {
@@ -102,21 +105,41 @@ impl Site {
         for tenant in &t.tenants {
             let tenant = || tenant.clone();
             for lane in &t.lanes {
-                let requests = Topic::Requests { tenant: tenant(), lane: *lane };
+                let requests = Topic::Requests {
+                    tenant: tenant(),
+                    lane: *lane,
+                };
                 topics.push(spec(requests, t.topics.requests_retention_ms));
             }
             for mode in Mode::ALL {
-                let verdicts = Topic::Verdicts { tenant: tenant(), mode: *mode };
+                let verdicts = Topic::Verdicts {
+                    tenant: tenant(),
+                    mode: *mode,
+                };
                 topics.push(spec(verdicts, t.topics.verdicts_retention_ms));
             }
-            topics.push(spec(Topic::Results { tenant: tenant() }, t.topics.results_retention_ms));
-            topics.push(spec(Topic::Evidence { tenant: tenant() }, t.topics.evidence_retention_ms));
+            topics.push(spec(
+                Topic::Results { tenant: tenant() },
+                t.topics.results_retention_ms,
+            ));
+            topics.push(spec(
+                Topic::Evidence { tenant: tenant() },
+                t.topics.evidence_retention_ms,
+            ));
             let dead_letters = Topic::DeadLetters { tenant: tenant() };
             topics.push(spec(dead_letters, t.topics.dead_letters_retention_ms));
         }
         for segment in t.segments.iter().skip(1) {
-            for (stage, lane) in segment.stages.iter().take(1).flat_map(|s| t.lanes.iter().map(move |l| (s, l))) {
-                let topic = Topic::Stage { stage: stage.clone(), lane: *lane };
+            for (stage, lane) in segment
+                .stages
+                .iter()
+                .take(1)
+                .flat_map(|s| t.lanes.iter().map(move |l| (s, l)))
+            {
+                let topic = Topic::Stage {
+                    stage: stage.clone(),
+                    lane: *lane,
+                };
                 topics.push(spec(topic, t.topics.stages_retention_ms));
             }
         }
@@ -130,10 +153,20 @@ impl Site {
     pub fn runtime_options(&self, segments: &[String], first_slot: u32) -> anyhow::Result<Options> {
         let t = &self.topology;
         if let Some(unknown) = segments.iter().find(|name| t.segment(name).is_none()) {
-            let known: Vec<_> = t.segments.iter().map(|segment| segment.name.as_str()).collect();
-            bail!("no segment named {unknown}; the topology has {}", known.join(", "));
+            let known: Vec<_> = t
+                .segments
+                .iter()
+                .map(|segment| segment.name.as_str())
+                .collect();
+            bail!(
+                "no segment named {unknown}; the topology has {}",
+                known.join(", ")
+            );
         }
-        let chosen = t.segments.iter().filter(|s| segments.is_empty() || segments.contains(&s.name));
+        let chosen = t
+            .segments
+            .iter()
+            .filter(|s| segments.is_empty() || segments.contains(&s.name));
         Ok(Options {
             chain: t.chain.clone(),
             segments: chosen
@@ -155,8 +188,15 @@ impl Site {
                 rebuild_max_attempts: REBUILD_MAX_ATTEMPTS,
                 dead_letters_max_consecutive: t.runtime.dead_letters_max_consecutive,
             },
-            expires_after_ms: t.scenes.iter().map(|(name, s)| (name.clone(), s.expires_after_ms)).collect(),
-            default_expires_after_ms: t.scenes.get("default").map_or(0, |scene| scene.expires_after_ms),
+            expires_after_ms: t
+                .scenes
+                .iter()
+                .map(|(name, s)| (name.clone(), s.expires_after_ms))
+                .collect(),
+            default_expires_after_ms: t
+                .scenes
+                .get("default")
+                .map_or(0, |scene| scene.expires_after_ms),
             max_record_bytes: t.topics.max_record_bytes,
             dead_letter_head_max_bytes: DEAD_LETTER_HEAD_MAX_BYTES,
             host: host(),
@@ -186,11 +226,15 @@ pub fn home() -> PathBuf {
 
 /// The environment's readable variables.
 pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+    std::env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
 }
 
 fn host() -> String {
     let from_file = || std::fs::read_to_string("/etc/hostname").ok();
-    let name = std::env::var("HOSTNAME").ok().or_else(from_file).unwrap_or_default();
+    let name = std::env::var("HOSTNAME")
+        .ok()
+        .or_else(from_file)
+        .unwrap_or_default();
     name.trim().to_owned()
 }

@@ -32,7 +32,12 @@ pub fn descriptors() -> Vec<StageDescriptor> {
 pub fn registry(site: &Arc<Site>) -> Registry {
     Registry::new()
         .with(on(site, |site| Ok(build_admit(site))))
-        .with(on(site, |site| Ok(Decode::new(Box::new(StillDecoder::new()), site.still_limits()))))
+        .with(on(site, |site| {
+            Ok(Decode::new(
+                Box::new(StillDecoder::new()),
+                site.still_limits(),
+            ))
+        }))
         .with(on(site, build_detect))
         .with(on(site, build_embed))
         .with(on(site, build_match))
@@ -52,7 +57,9 @@ fn build_admit(site: &Site) -> Admit {
         stage.name != Admit::DESCRIPTOR.name && chain.iter().any(|name| name == stage.name)
     });
     Admit::new(shiren_admit::Config {
-        kinds: behind.flat_map(|stage| stage.kinds.iter().copied()).collect(),
+        kinds: behind
+            .flat_map(|stage| stage.kinds.iter().copied())
+            .collect(),
         scenes: site.topology.scenes.clone(),
         policy_version: site.topology.policy_version,
         deadline_max_ms: i64::try_from(site.topology.runtime.deadline_max_ms).unwrap_or(i64::MAX),
@@ -94,16 +101,31 @@ pub fn build_embed(site: &Site) -> Result<Embed, BuildError> {
     let manifest = site.manifest()?;
     let profile = manifest.profile(&site.topology.models.profile)?;
     let threads = site.topology.models.threads;
-    Ok(Embed::new(FaceEmbedder::open(&manifest, &site.home, &profile.embedder, threads)?))
+    Ok(Embed::new(FaceEmbedder::open(
+        &manifest,
+        &site.home,
+        &profile.embedder,
+        threads,
+    )?))
 }
 
 fn build_match(site: &Site) -> Result<Match, BuildError> {
     let manifest = site.manifest()?;
     let profile = manifest.profile(&site.topology.models.profile)?;
     let entry = manifest.model(&profile.embedder)?;
-    let metric = entry.output.metric.ok_or_else(|| format!("{}: no metric", profile.embedder))?;
-    let folder = site.manifest_path().parent().map(std::path::Path::to_owned).unwrap_or_default();
-    let tables = entry.calibration.iter().map(|file| Table::load(&folder.join(file)));
+    let metric = entry
+        .output
+        .metric
+        .ok_or_else(|| format!("{}: no metric", profile.embedder))?;
+    let folder = site
+        .manifest_path()
+        .parent()
+        .map(std::path::Path::to_owned)
+        .unwrap_or_default();
+    let tables = entry
+        .calibration
+        .iter()
+        .map(|file| Table::load(&folder.join(file)));
     Ok(Match::new(shiren_match::Config {
         scenes: site.topology.scenes.clone(),
         model: profile.embedder.clone(),

@@ -43,7 +43,10 @@ pub fn start() -> anyhow::Result<Telemetry> {
         .with_tracer(provider.tracer("shiren"))
         .with_tracked_inactivity(false);
     tracing_subscriber::registry()
-        .with(tracing_subscriber::Layer::with_filter(spans, tracing_subscriber::filter::LevelFilter::INFO))
+        .with(tracing_subscriber::Layer::with_filter(
+            spans,
+            tracing_subscriber::filter::LevelFilter::INFO,
+        ))
         .with(tracing_subscriber::Layer::with_filter(log, filter))
         .try_init()
         .context("telemetry runs already")?;

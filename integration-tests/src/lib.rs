@@ -1,4 +1,7 @@
-//! What integration tests share: real parts of the world outside.
-#![expect(clippy::expect_used, reason = "test code: a panic is how it speaks")]
+//! What the integration tests share: a real broker, sites, events, runs.
+#![allow(clippy::expect_used, reason = "test code: a panic is how it speaks")]
 
 pub mod broker;
+pub mod events;
+pub mod run;
+pub mod site;

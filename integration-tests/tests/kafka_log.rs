@@ -1,4 +1,9 @@
 //! The contract suite on real Kafka, and what is its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "test code: a panic is how it speaks"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};

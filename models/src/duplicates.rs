@@ -9,8 +9,8 @@ pub const MAX_IOU: f32 = 0.3;
 /// A tight box inside a loose one passes any test of IoU, so what lies mostly inside another box is
 /// the same face, or a part of it taken for a face. A second head cannot lie so: within the box of
 /// the face behind it, it would hide that face. It may share a good part (a child before an adult's
-/// chin, neighbours in a crowd), so the limit is well above a half; above 0.7 stray boxes on parts of
-/// a close face, which reach over its edge, would count as further people.
+/// chin, neighbours in a crowd), so the limit is well above a half; it is below 1, for boxes on parts
+/// of a close face reach a little over its edge.
 pub const MAX_CONTAINMENT: f32 = 0.7;
 /// No more candidates than this are compared with each other; the best are kept.
 const MAX_CANDIDATES: usize = 4096;

@@ -59,7 +59,10 @@ impl Topic {
             }),
             ["shiren", tenant, "verdicts", mode] => match mode.parse().ok()? {
                 Mode::Live => None,
-                mode => Some(Self::Verdicts { tenant: (*tenant).to_owned(), mode }),
+                mode => Some(Self::Verdicts {
+                    tenant: (*tenant).to_owned(),
+                    mode,
+                }),
             },
             ["shiren", tenant, "results"] => Some(Self::Results {
                 tenant: (*tenant).to_owned(),

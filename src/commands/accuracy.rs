@@ -63,7 +63,11 @@ pub(crate) fn accuracy(place: &Place, args: &AccuracyArgs) -> anyhow::Result<Exi
         site.topology.models.profile.clone_from(profile);
     }
     let profile = site.topology.models.profile.clone();
-    let scene = site.topology.scenes.get("default").map_or(100, |scene| scene.min_face_px);
+    let scene = site
+        .topology
+        .scenes
+        .get("default")
+        .map_or(100, |scene| scene.min_face_px);
     let min_face_px = args.min_face_px.unwrap_or(scene);
     let site = Arc::new(site);
     let metric = metric(&site)?;
@@ -78,9 +82,9 @@ pub(crate) fn accuracy(place: &Place, args: &AccuracyArgs) -> anyhow::Result<Exi
         min_face_px,
         known: HashMap::new(),
     };
-    let bar = ProgressBar::new(pairs.len() as u64).with_style(
-        ProgressStyle::with_template("{bar:30} {pos}/{len} pairs, {eta} to go")?,
-    );
+    let bar = ProgressBar::new(pairs.len() as u64).with_style(ProgressStyle::with_template(
+        "{bar:30} {pos}/{len} pairs, {eta} to go",
+    )?);
     let mut scored = Vec::with_capacity(pairs.len());
     let mut lines = Vec::with_capacity(pairs.len());
     let mut failed_pairs = 0_u64;
@@ -93,7 +97,10 @@ pub(crate) fn accuracy(place: &Place, args: &AccuracyArgs) -> anyhow::Result<Exi
             continue;
         };
         let score = f64::from(score::compare(&a, &b, metric)?);
-        scored.push(ScoredPair { score, same: pair.same });
+        scored.push(ScoredPair {
+            score,
+            same: pair.same,
+        });
         lines.push((pair, score));
     }
     bar.finish_and_clear();
@@ -101,23 +108,37 @@ pub(crate) fn accuracy(place: &Place, args: &AccuracyArgs) -> anyhow::Result<Exi
         write_scores(path, &lines)?;
     }
     let report = report(&Scores::new(&scored)?, &templates, failed_pairs, &profile);
-    print_line(&if args.json { report.to_string() } else { serde_json::to_string_pretty(&report)? })?;
+    print_line(&if args.json {
+        report.to_string()
+    } else {
+        serde_json::to_string_pretty(&report)?
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn metric(site: &Site) -> anyhow::Result<Metric> {
     let manifest = site.manifest()?;
     let embedder = &manifest.profile(&site.topology.models.profile)?.embedder;
-    manifest.model(embedder)?.output.metric.with_context(|| format!("{embedder} has no metric"))
+    manifest
+        .model(embedder)?
+        .output
+        .metric
+        .with_context(|| format!("{embedder} has no metric"))
 }
 
 fn read_pairs(path: &Path) -> anyhow::Result<Vec<Pair>> {
     let mut reader = csv::Reader::from_path(path).with_context(|| path.display().to_string())?;
     let headers = reader.headers()?.clone();
     let column = |name: &str| {
-        headers.iter().position(|header| header.trim() == name).with_context(|| {
-            format!("{}: no column {name}; wanted are path_a, path_b, same", path.display())
-        })
+        headers
+            .iter()
+            .position(|header| header.trim() == name)
+            .with_context(|| {
+                format!(
+                    "{}: no column {name}; wanted are path_a, path_b, same",
+                    path.display()
+                )
+            })
     };
     let (a, b, same) = (column("path_a")?, column("path_b")?, column("same")?);
     let mut pairs = Vec::new();
@@ -127,9 +148,17 @@ fn read_pairs(path: &Path) -> anyhow::Result<Vec<Pair>> {
         let same = match field(same).to_ascii_lowercase().as_str() {
             "1" | "true" | "yes" => true,
             "0" | "false" | "no" => false,
-            other => bail!("{}:{}: same is {other:?}, not 1 or 0", path.display(), index + 2),
+            other => bail!(
+                "{}:{}: same is {other:?}, not 1 or 0",
+                path.display(),
+                index + 2
+            ),
         };
-        pairs.push(Pair { a: field(a), b: field(b), same });
+        pairs.push(Pair {
+            a: field(a),
+            b: field(b),
+            same,
+        });
     }
     if pairs.is_empty() {
         bail!("{}: no pairs", path.display());
@@ -169,7 +198,10 @@ impl Templates {
             .subject_picture(&still, self.min_face_px)
             .map_err(|refusal| code(refusal.rejection))?;
         let template = self.embed.template(&picture).map_err(code)?;
-        Ok(Template { model: template.model, values: template.values })
+        Ok(Template {
+            model: template.model,
+            values: template.values,
+        })
     }
 }
 
@@ -190,7 +222,11 @@ fn report(
     profile: &str,
 ) -> serde_json::Value {
     let mut failures = BTreeMap::new();
-    for code in templates.known.values().filter_map(|template| template.as_ref().err()) {
+    for code in templates
+        .known
+        .values()
+        .filter_map(|template| template.as_ref().err())
+    {
         *failures.entry(code.clone()).or_insert(0_u64) += 1;
     }
     let eer = scores.equal_error_rate();

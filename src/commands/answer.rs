@@ -54,7 +54,10 @@ struct How {
 pub(crate) fn compare(place: &Place, args: &CompareArgs) -> anyhow::Result<ExitCode> {
     let mut request = requests::request("compare", RequestKind::Compare);
     request.probe = Some(requests::inline(read(&args.probe)?, None));
-    request.reference = Some(requests::inline(read(&args.reference)?, args.reference_kind));
+    request.reference = Some(requests::inline(
+        read(&args.reference)?,
+        args.reference_kind,
+    ));
     answer(place, &args.how, request)
 }
 
@@ -79,7 +82,11 @@ fn answer(place: &Place, how: &How, mut request: Request) -> anyhow::Result<Exit
         print(&answer)?;
     }
     let failed = answer.verdict.canonical.decision == Decision::Error;
-    Ok(if failed { ExitCode::from(3) } else { ExitCode::SUCCESS })
+    Ok(if failed {
+        ExitCode::from(3)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn apply(site: &mut Site, how: &How) {
@@ -94,7 +101,11 @@ fn apply(site: &mut Site, how: &How) {
 /// Verdict, results and evidence; crops are left out, they are pictures.
 fn json(answer: &Answer) -> anyhow::Result<serde_json::Value> {
     let mut evidence = answer.evidence.clone();
-    evidence.pictures.iter_mut().flat_map(|picture| &mut picture.faces).for_each(|face| face.crop = None);
+    evidence
+        .pictures
+        .iter_mut()
+        .flat_map(|picture| &mut picture.faces)
+        .for_each(|face| face.crop = None);
     Ok(serde_json::json!({
         "verdict": verdicts::json(&answer.verdict)?,
         "results": answer.results,
@@ -107,7 +118,14 @@ fn print(answer: &Answer) -> anyhow::Result<()> {
     if let Some(c) = &answer.evidence.comparison {
         print_line(&format!(
             "score {:.4}, threshold {:.4} ({}) for FMR {} ({}, {} false matches of {} impostor pairs, table {})",
-            c.score, c.threshold, c.metric, c.target_fmr, c.basis, c.false_matches, c.n_impostor, c.table
+            c.score,
+            c.threshold,
+            c.metric,
+            c.target_fmr,
+            c.basis,
+            c.false_matches,
+            c.n_impostor,
+            c.table
         ))?;
     }
     for fault in &answer.evidence.faults {
@@ -116,8 +134,15 @@ fn print(answer: &Answer) -> anyhow::Result<()> {
             print_line(&format!("  {} {}", code.meaning, code.advice))?;
         }
     }
-    for picture in answer.results.iter().flat_map(|results| &results.detections) {
-        print_line(&format!("{} x {} px, {} face(s)", picture.width, picture.height, picture.faces_found))?;
+    for picture in answer
+        .results
+        .iter()
+        .flat_map(|results| &results.detections)
+    {
+        print_line(&format!(
+            "{} x {} px, {} face(s)",
+            picture.width, picture.height, picture.faces_found
+        ))?;
         for face in &picture.faces {
             let b = &face.bounding_box;
             let (width, height) = (b.x2 - b.x1, b.y2 - b.y1);

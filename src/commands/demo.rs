@@ -67,14 +67,31 @@ pub(crate) fn demo(place: &Place, args: &DemoArgs) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let site = Arc::new(site);
     let prefix = format!("demo-{}-", shiren_runtime::now_us());
-    let cases = cases::load(&args.cases, &site.home.join("pictures"), &prefix, &site.still_limits())?;
+    let cases = cases::load(
+        &args.cases,
+        &site.home.join("pictures"),
+        &prefix,
+        &site.still_limits(),
+    )?;
     let expected = judge::load(&args.expected)?;
     let done = process(&site, &cases, args)?;
 
-    let misses: Vec<Vec<String>> =
-        done.outcomes.iter().map(|outcome| judge::misses(outcome, expected.get(&outcome.id))).collect();
-    let terminal = done.outcomes.iter().filter(|outcome| outcome.verdict.is_some()).count();
-    let frames: usize = done.outcomes.iter().filter_map(|o| o.evidence.as_ref()).map(|e| e.pictures.len()).sum();
+    let misses: Vec<Vec<String>> = done
+        .outcomes
+        .iter()
+        .map(|outcome| judge::misses(outcome, expected.get(&outcome.id)))
+        .collect();
+    let terminal = done
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.verdict.is_some())
+        .count();
+    let frames: usize = done
+        .outcomes
+        .iter()
+        .filter_map(|o| o.evidence.as_ref())
+        .map(|e| e.pictures.len())
+        .sum();
     let unexpected = misses.iter().filter(|misses| !misses.is_empty()).count();
     let words = format!(
         "{} cases published, {terminal} verdicts, {unexpected} not as expected, {frames} pictures decoded, \
@@ -106,7 +123,11 @@ pub(crate) fn demo(place: &Place, args: &DemoArgs) -> anyhow::Result<ExitCode> {
         )?;
     }
     let ok = unexpected == 0 && terminal == cases.len() && done.contradictions == 0;
-    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if ok {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Publishes, runs the chain beside it, and waits for the verdicts.
@@ -117,20 +138,35 @@ fn process(site: &Arc<Site>, cases: &[Case], args: &DemoArgs) -> anyhow::Result<
     if args.external {
         return publish_and_await(site, log.as_ref(), cases, args);
     }
-    let runtime = Runtime::build(site.runtime_options(&[], 0)?, stages::registry(site), log.clone())?;
+    let runtime = Runtime::build(
+        site.runtime_options(&[], 0)?,
+        stages::registry(site),
+        log.clone(),
+    )?;
     std::thread::scope(|scope| {
         let chain = scope.spawn(|| runtime.run(&drain, || {}));
         let done = publish_and_await(site, log.as_ref(), cases, args);
         drain.request();
-        let ran = chain.join().map_err(|_| anyhow::anyhow!("the chain panicked"))?;
+        let ran = chain
+            .join()
+            .map_err(|_| anyhow::anyhow!("the chain panicked"))?;
         // The chain's own error explains missing verdicts better than their absence.
         ran?;
         done
     })
 }
 
-fn publish_and_await(site: &Site, log: &dyn Log, cases: &[Case], args: &DemoArgs) -> anyhow::Result<Done> {
-    let tenant = site.topology.tenants.first().context("the topology has no tenant")?;
+fn publish_and_await(
+    site: &Site,
+    log: &dyn Log,
+    cases: &[Case],
+    args: &DemoArgs,
+) -> anyhow::Result<Done> {
+    let tenant = site
+        .topology
+        .tenants
+        .first()
+        .context("the topology has no tenant")?;
     let mut reader = VerdictReader::open(log, tenant, Mode::Live, Start::End)?;
     let started = Instant::now();
     let mut publisher = log.publisher()?;
@@ -169,8 +205,9 @@ fn await_verdicts(
     events: u64,
     max_wait: Duration,
 ) -> anyhow::Result<HashMap<Id, Verdict>> {
-    let bar = ProgressBar::new(ids.len() as u64)
-        .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} verdicts")?);
+    let bar = ProgressBar::new(ids.len() as u64).with_style(ProgressStyle::with_template(
+        "{bar:30} {pos}/{len} verdicts",
+    )?);
     let until = Instant::now() + max_wait;
     let mut verdicts = HashMap::new();
     while verdicts.len() as u64 + reader.duplicates < events {
@@ -204,17 +241,28 @@ fn write_report(
         .iter()
         .zip(outcomes)
         .zip(misses)
-        .map(|((case, outcome), misses)| report::Entry { case, outcome, misses })
+        .map(|((case, outcome), misses)| report::Entry {
+            case,
+            outcome,
+            misses,
+        })
         .collect();
     std::fs::write(page, report::html(words, &entries)).with_context(|| page.display().to_string())
 }
 
 fn print_table(cases: &[Case], outcomes: &[Outcome], misses: &[Vec<String>]) -> anyhow::Result<()> {
-    print_line(&format!("{:22} {:8} {:8} {:>8} {:>8}  reasons", "case", "kind", "decision", "score", "thresh."))?;
+    print_line(&format!(
+        "{:22} {:8} {:8} {:>8} {:>8}  reasons",
+        "case", "kind", "decision", "score", "thresh."
+    ))?;
     for ((case, outcome), misses) in cases.iter().zip(outcomes).zip(misses) {
         let canonical = outcome.verdict.as_ref().map(|verdict| &verdict.canonical);
-        let compared = outcome.evidence.as_ref().and_then(|evidence| evidence.comparison.as_ref());
-        let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+        let compared = outcome
+            .evidence
+            .as_ref()
+            .and_then(|evidence| evidence.comparison.as_ref());
+        let number =
+            |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
         print_line(&format!(
             "{:22} {:8} {:8} {:>8} {:>8}  {}",
             case.id,

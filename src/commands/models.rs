@@ -91,22 +91,35 @@ fn fetch(place: &Place, args: &FetchArgs) -> anyhow::Result<ExitCode> {
     let site = place.site()?;
     let script = site.manifest_path().with_file_name("fetch.py");
     let python = [site.home.join("venv/bin/python"), "python3".into()];
-    let python = python.iter().find(|p| p.exists() || p.as_os_str() == "python3");
+    let python = python
+        .iter()
+        .find(|p| p.exists() || p.as_os_str() == "python3");
     let status = std::process::Command::new(python.context("no Python")?)
         .arg(&script)
         .args(["--only", "runtime,models", "--profile", &args.profile])
         .env("SHIREN_HOME", &site.home)
         .status()
-        .with_context(|| format!("{} could not be run; run scripts/setup first", script.display()))?;
+        .with_context(|| {
+            format!(
+                "{} could not be run; run scripts/setup first",
+                script.display()
+            )
+        })?;
     if !status.success() {
-        bail!("{} failed ({status}); its last line says what to do", script.display());
+        bail!(
+            "{} failed ({status}); its last line says what to do",
+            script.display()
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn verify(place: &Place, args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let site = place.site()?;
-    let profile = args.profile.as_deref().unwrap_or(&site.topology.models.profile);
+    let profile = args
+        .profile
+        .as_deref()
+        .unwrap_or(&site.topology.models.profile);
     let mut whole = true;
     for check in files::verify(&site.manifest()?, &site.home, Some(profile))? {
         let state = match &check.state {
@@ -117,7 +130,8 @@ fn verify(place: &Place, args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         };
         whole &= check.state == FileState::Ok;
         print_line(&if args.json {
-            serde_json::json!({ "name": check.name, "path": check.path, "state": state }).to_string()
+            serde_json::json!({ "name": check.name, "path": check.path, "state": state })
+                .to_string()
         } else {
             format!("{state:10} {} ({})", check.name, check.path.display())
         })?;
@@ -125,5 +139,9 @@ fn verify(place: &Place, args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     if !whole {
         eprintln!("run `shiren models fetch --profile {profile}`");
     }
-    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if whole {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

@@ -49,18 +49,27 @@ pub(crate) struct PublishArgs {
 
 pub(crate) fn publish(place: &Place, args: &PublishArgs) -> anyhow::Result<ExitCode> {
     let (site, log) = place.log()?;
-    let first = site.topology.tenants.first().cloned().context("the topology has no tenant")?;
+    let first = site
+        .topology
+        .tenants
+        .first()
+        .cloned()
+        .context("the topology has no tenant")?;
     let tenant = args.tenant.clone().unwrap_or(first);
     if !site.topology.tenants.contains(&tenant) {
-        bail!("no tenant {tenant}; the topology has {}", site.topology.tenants.join(", "));
+        bail!(
+            "no tenant {tenant}; the topology has {}",
+            site.topology.tenants.join(", ")
+        );
     }
     if !site.topology.lanes.contains(&args.lane) {
         bail!("lane {} is not in the topology's lanes", args.lane);
     }
     let read = |path: &PathBuf| std::fs::read(path).with_context(|| path.display().to_string());
-    let request_id = args.request_id.clone().unwrap_or_else(|| {
-        format!("cli-{}-{}", shiren_runtime::now_us(), std::process::id())
-    });
+    let request_id = args
+        .request_id
+        .clone()
+        .unwrap_or_else(|| format!("cli-{}-{}", shiren_runtime::now_us(), std::process::id()));
     let mut request = requests::request(&request_id, args.kind);
     request.scene.clone_from(&args.scene);
     request.mode = args.mode;
@@ -73,7 +82,8 @@ pub(crate) fn publish(place: &Place, args: &PublishArgs) -> anyhow::Result<ExitC
     let topic = record.topic.clone();
     log.publisher()?.publish(vec![record])?;
     print_line(&if args.json {
-        serde_json::json!({ "topic": &*topic, "request_id": request_id, "case_id": case_id }).to_string()
+        serde_json::json!({ "topic": &*topic, "request_id": request_id, "case_id": case_id })
+            .to_string()
     } else {
         format!("published {request_id} to {topic}; case {case_id}")
     })?;

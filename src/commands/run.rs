@@ -30,7 +30,11 @@ pub(crate) fn run(place: &Place, args: &RunArgs) -> anyhow::Result<ExitCode> {
         log.apply_topics(&site.topics())?;
     }
     let options = site.runtime_options(&args.segments, args.slot)?;
-    let names: Vec<_> = options.segments.iter().map(|segment| segment.name.clone()).collect();
+    let names: Vec<_> = options
+        .segments
+        .iter()
+        .map(|segment| segment.name.clone())
+        .collect();
     let runtime = Runtime::build(options, stages::registry(&site), log)?;
     let drain = Drain::new();
     let drain_max = Duration::from_millis(site.topology.runtime.drain_max_ms);
@@ -49,11 +53,16 @@ pub(crate) fn run(place: &Place, args: &RunArgs) -> anyhow::Result<ExitCode> {
 /// SIGTERM and SIGINT ask for a drain; what is not drained in time is left to the log, which
 /// gives uncommitted records to the next worker.
 fn drain_on_signals(drain: &Drain, drain_max: Duration) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let drain = drain.clone();
     let (mut term, mut int) = {
         let _inside = runtime.enter();
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        )
     };
     std::thread::Builder::new()
         .name("signals".to_owned())

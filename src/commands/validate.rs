@@ -18,15 +18,25 @@ pub(crate) fn validate(place: &Place, args: &ValidateArgs) -> anyhow::Result<Exi
         .map_err(|error| anyhow::anyhow!("{}: {error}", place.topology.display()))?;
     let file = place.topology.display().to_string();
     let stages = crate::stages::descriptors();
-    let (problems, summary) = match shiren_topology::parse(&text, &file, crate::site::environment(), &stages) {
-        Ok(topology) => {
-            let segments: Vec<_> =
-                topology.segments.iter().map(|s| format!("{} = {}", s.name, s.stages.join(" + "))).collect();
-            let (warnings, tenants) = (topology.warnings, topology.tenants.len());
-            (warnings, Some(format!("{tenants} tenant(s); segments: {}", segments.join("; "))))
-        }
-        Err(problems) => (problems, None),
-    };
+    let (problems, summary) =
+        match shiren_topology::parse(&text, &file, crate::site::environment(), &stages) {
+            Ok(topology) => {
+                let segments: Vec<_> = topology
+                    .segments
+                    .iter()
+                    .map(|s| format!("{} = {}", s.name, s.stages.join(" + ")))
+                    .collect();
+                let (warnings, tenants) = (topology.warnings, topology.tenants.len());
+                (
+                    warnings,
+                    Some(format!(
+                        "{tenants} tenant(s); segments: {}",
+                        segments.join("; ")
+                    )),
+                )
+            }
+            Err(problems) => (problems, None),
+        };
     let ok = summary.is_some();
     if args.json {
         let list: Vec<_> = problems
@@ -48,5 +58,9 @@ pub(crate) fn validate(place: &Place, args: &ValidateArgs) -> anyhow::Result<Exi
             |summary| format!("{file}: ok; {summary}"),
         ))?;
     }
-    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if ok {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

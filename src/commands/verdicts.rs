@@ -32,13 +32,26 @@ pub(crate) struct VerdictsArgs {
 
 pub(crate) fn verdicts(place: &Place, args: &VerdictsArgs) -> anyhow::Result<ExitCode> {
     let (site, log) = place.log()?;
-    let first = site.topology.tenants.first().cloned().context("the topology has no tenant")?;
+    let first = site
+        .topology
+        .tenants
+        .first()
+        .cloned()
+        .context("the topology has no tenant")?;
     let tenant = args.tenant.clone().unwrap_or(first);
-    let start = if args.new { Start::End } else { Start::Beginning };
+    let start = if args.new {
+        Start::End
+    } else {
+        Start::Beginning
+    };
     let mut reader = VerdictReader::open(log.as_ref(), &tenant, args.mode, start)?;
     while args.follow || !reader.at_end()? {
         for verdict in reader.next(Duration::from_millis(250))? {
-            print_line(&if args.json { json(&verdict)?.to_string() } else { line(&verdict) })?;
+            print_line(&if args.json {
+                json(&verdict)?.to_string()
+            } else {
+                line(&verdict)
+            })?;
         }
     }
     if reader.duplicates > 0 {
@@ -58,8 +71,16 @@ pub(crate) fn json(verdict: &Verdict) -> anyhow::Result<serde_json::Value> {
 /// A verdict on one line.
 pub(crate) fn line(verdict: &Verdict) -> String {
     let canonical = &verdict.canonical;
-    let checks: Vec<_> = canonical.checks.iter().map(|c| format!("{}={}", c.name, c.state)).collect();
-    let expired = if verdict.observed.expires_at < shiren_runtime::now_us() { " expired" } else { "" };
+    let checks: Vec<_> = canonical
+        .checks
+        .iter()
+        .map(|c| format!("{}={}", c.name, c.state))
+        .collect();
+    let expired = if verdict.observed.expires_at < shiren_runtime::now_us() {
+        " expired"
+    } else {
+        ""
+    };
     format!(
         "{} {:8} {:8} {} [{}] {}{expired}",
         canonical.verdict_id,

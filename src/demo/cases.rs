@@ -65,13 +65,20 @@ struct Recipe {
 ///
 /// # Errors
 /// The file is wrong, or a picture is not there.
-pub fn load(file: &Path, pictures: &Path, prefix: &str, limits: &StillLimits) -> anyhow::Result<Vec<Case>> {
+pub fn load(
+    file: &Path,
+    pictures: &Path,
+    prefix: &str,
+    limits: &StillLimits,
+) -> anyhow::Result<Vec<Case>> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let entries: File = toml::from_str(&text).with_context(|| file.display().to_string())?;
     entries
         .case
         .into_iter()
-        .map(|entry| case(entry, pictures, prefix, limits).with_context(|| file.display().to_string()))
+        .map(|entry| {
+            case(entry, pictures, prefix, limits).with_context(|| file.display().to_string())
+        })
         .collect()
 }
 
@@ -89,13 +96,22 @@ fn case(entry: Entry, folder: &Path, prefix: &str, limits: &StillLimits) -> anyh
         request.reference = Some(requests::inline(bytes.clone(), None));
         pictures.push(bytes);
     }
-    Ok(Case { id: entry.id, title: entry.title, request, pictures, events })
+    Ok(Case {
+        id: entry.id,
+        title: entry.title,
+        request,
+        pictures,
+        events,
+    })
 }
 
 fn make(recipe: &Recipe, folder: &Path, limits: &StillLimits) -> anyhow::Result<Vec<u8>> {
     let read = |name: &String| {
         std::fs::read(folder.join(name)).with_context(|| {
-            format!("{}: not there; run scripts/setup", folder.join(name).display())
+            format!(
+                "{}: not there; run scripts/setup",
+                folder.join(name).display()
+            )
         })
     };
     let mut bytes = match (&recipe.file, &recipe.beside, recipe.declared_px) {
@@ -122,10 +138,16 @@ fn make(recipe: &Recipe, folder: &Path, limits: &StillLimits) -> anyhow::Result<
 fn beside(left: &Rgb8, right: &Rgb8) -> anyhow::Result<Vec<u8>> {
     let height = left.height().min(right.height());
     let scaled = |picture: &Rgb8| -> anyhow::Result<image::RgbImage> {
-        let width = (u64::from(picture.width()) * u64::from(height) / u64::from(picture.height())).max(1);
-        let whole = image::RgbImage::from_raw(picture.width(), picture.height(), picture.data().to_vec())
-            .context("a raster of another size")?;
-        Ok(image::imageops::thumbnail(&whole, u32::try_from(width)?, height))
+        let width =
+            (u64::from(picture.width()) * u64::from(height) / u64::from(picture.height())).max(1);
+        let whole =
+            image::RgbImage::from_raw(picture.width(), picture.height(), picture.data().to_vec())
+                .context("a raster of another size")?;
+        Ok(image::imageops::thumbnail(
+            &whole,
+            u32::try_from(width)?,
+            height,
+        ))
     };
     let (left, right) = (scaled(left)?, scaled(right)?);
     let mut both = image::RgbImage::new(left.width() + right.width(), height);

@@ -61,10 +61,18 @@ pub fn misses(outcome: &Outcome, expected: Option<&Expected>) -> Vec<String> {
     if let Some(reason) = &expected.reason
         && !verdict.canonical.reason_codes.contains(reason)
     {
-        misses.push(format!("reason {reason} is not among {:?}", verdict.canonical.reason_codes));
+        misses.push(format!(
+            "reason {reason} is not among {:?}",
+            verdict.canonical.reason_codes
+        ));
     }
     if let Some(faces) = expected.faces {
-        let found: i32 = outcome.results.iter().flat_map(|r| &r.detections).map(|d| d.faces_found).sum();
+        let found: i32 = outcome
+            .results
+            .iter()
+            .flat_map(|r| &r.detections)
+            .map(|d| d.faces_found)
+            .sum();
         if found != faces {
             misses.push(format!("{found} faces, expected {faces}"));
         }

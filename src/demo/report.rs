@@ -45,8 +45,16 @@ pub fn html(summary: &str, entries: &[Entry<'_>]) -> String {
 }
 
 fn case(page: &mut String, entry: &Entry<'_>) {
-    let decision = entry.outcome.verdict.as_ref().map_or("none", |v| v.canonical.decision.as_str());
-    let ok = if entry.misses.is_empty() { "as expected" } else { "not as expected" };
+    let decision = entry
+        .outcome
+        .verdict
+        .as_ref()
+        .map_or("none", |v| v.canonical.decision.as_str());
+    let ok = if entry.misses.is_empty() {
+        "as expected"
+    } else {
+        "not as expected"
+    };
     let _ = write!(
         page,
         "<section><h2><span class=\"badge {decision}\">{decision}</span> {} <small>{} · {} · {ok}</small></h2>",
@@ -59,9 +67,15 @@ fn case(page: &mut String, entry: &Entry<'_>) {
     }
     page.push_str("<div class=\"row\">");
     for (index, bytes) in entry.case.pictures.iter().enumerate() {
-        let role = ["probe", "reference"].get(index).copied().unwrap_or("picture");
+        let role = ["probe", "reference"]
+            .get(index)
+            .copied()
+            .unwrap_or("picture");
         let faces = entry.outcome.evidence.as_ref().and_then(|evidence| {
-            evidence.pictures.iter().find(|picture| picture.role.as_str() == role)
+            evidence
+                .pictures
+                .iter()
+                .find(|picture| picture.role.as_str() == role)
         });
         picture(page, role, bytes, faces);
     }
@@ -71,10 +85,20 @@ fn case(page: &mut String, entry: &Entry<'_>) {
         page.push_str("<table><tr><th>check</th><th>state</th><th>reason</th></tr>");
         for check in &verdict.canonical.checks {
             let reason = check.reason_code.as_deref().unwrap_or("");
-            let _ = write!(page, "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", escape(&check.name), check.state, escape(reason));
+            let _ = write!(
+                page,
+                "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
+                escape(&check.name),
+                check.state,
+                escape(reason)
+            );
         }
         page.push_str("</table>");
-        let _ = write!(page, "<p class=\"id\">verdict {}</p>", verdict.canonical.verdict_id);
+        let _ = write!(
+            page,
+            "<p class=\"id\">verdict {}</p>",
+            verdict.canonical.verdict_id
+        );
     }
     if let Some(evidence) = &entry.outcome.evidence {
         if let Some(compared) = &evidence.comparison {
@@ -90,7 +114,13 @@ fn reasons(page: &mut String, codes_found: &[String]) {
     for id in codes_found {
         let code = codes::find(id);
         let (meaning, advice) = code.map_or(("", ""), |code| (code.meaning, code.advice));
-        let _ = write!(page, "<li><code>{}</code> {} <em>{}</em></li>", escape(id), escape(meaning), escape(advice));
+        let _ = write!(
+            page,
+            "<li><code>{}</code> {} <em>{}</em></li>",
+            escape(id),
+            escape(meaning),
+            escape(advice)
+        );
     }
     page.push_str("</ul>");
 }
@@ -121,9 +151,20 @@ fn comparison(page: &mut String, c: &Comparison) {
 
 fn grounds(page: &mut String, evidence: &Evidence) {
     for fault in &evidence.faults {
-        let _ = write!(page, "<p>{}: {}</p>", escape(&fault.stage), escape(&fault.detail));
+        let _ = write!(
+            page,
+            "<p>{}: {}</p>",
+            escape(&fault.stage),
+            escape(&fault.detail)
+        );
     }
-    let longest = evidence.timings.iter().map(|t| t.wall_us).max().unwrap_or(1).max(1);
+    let longest = evidence
+        .timings
+        .iter()
+        .map(|t| t.wall_us)
+        .max()
+        .unwrap_or(1)
+        .max(1);
     page.push_str("<table class=\"timings\"><tr><th>stage</th><th>ms</th><th></th></tr>");
     for timing in &evidence.timings {
         let _ = write!(
@@ -142,7 +183,10 @@ fn picture(page: &mut String, role: &str, bytes: &[u8], faces: Option<&FacedPict
     match mime(bytes) {
         Some(mime) if faces.is_some() && bytes.len() <= MAX_SHOWN_BYTES => {
             let data = base64::engine::general_purpose::STANDARD.encode(bytes);
-            let _ = write!(page, "<div class=\"picture\"><img alt=\"{role}\" src=\"data:{mime};base64,{data}\">");
+            let _ = write!(
+                page,
+                "<div class=\"picture\"><img alt=\"{role}\" src=\"data:{mime};base64,{data}\">"
+            );
             if let Some(faces) = faces {
                 boxes(page, faces);
             }
@@ -151,23 +195,42 @@ fn picture(page: &mut String, role: &str, bytes: &[u8], faces: Option<&FacedPict
         _ => page.push_str("<div class=\"none\">no picture could be made</div>"),
     }
     let size = faces.map(|f| format!(", {} x {} px, {} face(s)", f.width, f.height, f.faces_found));
-    let _ = write!(page, "<figcaption>{role}, {} bytes{}</figcaption></figure>", bytes.len(), size.unwrap_or_default());
+    let _ = write!(
+        page,
+        "<figcaption>{role}, {} bytes{}</figcaption></figure>",
+        bytes.len(),
+        size.unwrap_or_default()
+    );
 }
 
 fn boxes(page: &mut String, picture: &FacedPicture) {
-    let _ = write!(page, "<svg viewBox=\"0 0 {} {}\">", picture.width, picture.height);
+    let _ = write!(
+        page,
+        "<svg viewBox=\"0 0 {} {}\">",
+        picture.width, picture.height
+    );
     let line = f64::from(picture.width.max(picture.height)) / 250.0;
     for (index, face) in picture.faces.iter().enumerate() {
         let b = &face.bounding_box;
-        let subject = picture.subject.is_some_and(|subject| usize::try_from(subject) == Ok(index));
+        let subject = picture
+            .subject
+            .is_some_and(|subject| usize::try_from(subject) == Ok(index));
         let width = if subject { line * 2.0 } else { line };
         let _ = write!(
             page,
             "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" stroke-width=\"{width:.1}\"><title>detection score {:.3}</title></rect>",
-            b.x1, b.y1, b.x2 - b.x1, b.y2 - b.y1, face.score
+            b.x1,
+            b.y1,
+            b.x2 - b.x1,
+            b.y2 - b.y1,
+            face.score
         );
         for point in &face.landmarks {
-            let _ = write!(page, "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{line:.1}\"/>", point.x, point.y);
+            let _ = write!(
+                page,
+                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{line:.1}\"/>",
+                point.x, point.y
+            );
         }
     }
     page.push_str("</svg>");
@@ -184,7 +247,10 @@ fn mime(bytes: &[u8]) -> Option<&'static str> {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 const CSS: &str = "body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:1100px;padding:0 1em;color:#222;background:#fff}\

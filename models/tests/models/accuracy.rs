@@ -62,7 +62,6 @@ fn one_person_is_told_from_others_at_the_calibrated_threshold() {
             assert_eq!(a.values.len(), models.embedder.embedding_size());
             for (other, b) in &templates[..index] {
                 let score = compare(&models.embedder, a, b);
-                println!("{profile} {} {score:.3} thr {threshold:.3}", person == other);
                 assert_eq!(
                     score >= threshold,
                     person == other,

@@ -58,8 +58,7 @@ impl Stage for Admit {
             // By place, so that a corrected resend is a case of its own.
             let case = ids::refused_case(&arrival.topic, arrival.partition, arrival.offset);
             let envelope = self.envelope(request, case, tenant, lane, &arrival).0;
-            let mut terminal =
-                Terminal::error(envelope, Self::DESCRIPTOR.name, rejection, None);
+            let mut terminal = Terminal::error(envelope, Self::DESCRIPTOR.name, rejection, None);
             terminal.dead_letter = true;
             return Outcome::terminal(terminal);
         }
@@ -114,7 +113,11 @@ impl Admit {
         lane: Lane,
         arrival: &Arrival,
     ) -> (Envelope, Option<Picture>, Option<Picture>) {
-        let scene_deadline = self.config.scenes.get(&request.scene).and_then(|s| s.deadline_ms);
+        let scene_deadline = self
+            .config
+            .scenes
+            .get(&request.scene)
+            .and_then(|s| s.deadline_ms);
         let deadline = scene_deadline.map(|ms| i32::try_from(ms).unwrap_or(i32::MAX));
         let envelope = Envelope {
             request_id: request.request_id,
@@ -183,7 +186,10 @@ fn pictures(
         pictures.push(admitted(PictureRole::Reference, reference)?);
     } else if reference.is_some() {
         let what = format!("{kind} takes no reference");
-        return Err((Rejection::new(codes::PICTURE_UNEXPECTED, what), PictureRole::Reference));
+        return Err((
+            Rejection::new(codes::PICTURE_UNEXPECTED, what),
+            PictureRole::Reference,
+        ));
     }
     Ok(pictures)
 }
@@ -208,5 +214,9 @@ fn admitted(
         PictureRole::Probe => None,
         PictureRole::Reference => Some(picture.reference_kind.unwrap_or(ReferenceKind::OnFile)),
     };
-    Ok(AdmittedPicture { role, reference_kind, bytes })
+    Ok(AdmittedPicture {
+        role,
+        reference_kind,
+        bytes,
+    })
 }

@@ -60,10 +60,18 @@ impl Stage for Decode {
                 Ok(still) => pictures.push(still),
                 Err(rejection) => {
                     let name = Self::DESCRIPTOR.name;
-                    return Outcome::terminal(Terminal::error(case.envelope, name, rejection, Some(role)));
+                    return Outcome::terminal(Terminal::error(
+                        case.envelope,
+                        name,
+                        rejection,
+                        Some(role),
+                    ));
                 }
             }
         }
-        Outcome::next(StillCase { envelope: case.envelope, pictures })
+        Outcome::next(StillCase {
+            envelope: case.envelope,
+            pictures,
+        })
     }
 }

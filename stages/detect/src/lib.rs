@@ -49,7 +49,11 @@ impl Detect {
     /// The stage, with the port that makes pixels.
     #[must_use]
     pub fn new(pixels: Box<dyn Pixels>, detector: FaceDetector, config: Config) -> Self {
-        Self { pixels, detector, config }
+        Self {
+            pixels,
+            detector,
+            config,
+        }
     }
 
     /// Decodes `bytes` and finds faces of at least about `min_face_px` pixels.
@@ -58,10 +62,18 @@ impl Detect {
             .pixels
             .decode(bytes, &self.config.limits)
             .map_err(|error| Rejection::new(error.code, error.detail))?;
-        let mut faces = self.detector.detect(&raster, min_face_px).map_err(failed)?.faces;
+        let mut faces = self
+            .detector
+            .detect(&raster, min_face_px)
+            .map_err(failed)?
+            .faces;
         let faces_found = faces.len();
         faces.truncate(self.config.max_faces);
-        Ok(Found { raster, faces, faces_found })
+        Ok(Found {
+            raster,
+            faces,
+            faces_found,
+        })
     }
 
     /// The faces of a picture, the subject among them with its crop.
@@ -75,7 +87,10 @@ impl Detect {
     ) -> Result<FacedPicture, Refusal> {
         let found = self
             .find(&still.bytes, min_face_px)
-            .map_err(|rejection| Refusal { rejection, picture: None })?;
+            .map_err(|rejection| Refusal {
+                rejection,
+                picture: None,
+            })?;
         let mut picture = faced(still, &found);
         match self.subject(&found, still.role, min_face_px) {
             Ok((subject, rule, crop)) => {
@@ -86,7 +101,10 @@ impl Detect {
                 }
                 Ok(picture)
             }
-            Err(rejection) => Err(Refusal { rejection, picture: Some(picture) }),
+            Err(rejection) => Err(Refusal {
+                rejection,
+                picture: Some(picture),
+            }),
         }
     }
 
@@ -131,20 +149,31 @@ impl Detect {
         }
         // A reference may be a small print or chip portrait; its kind has limits of its own.
         if role == PictureRole::Probe && face.bbox.width() < min_face_px as f32 {
-            let what = format!("{:.0} px wide, the scene wants {min_face_px}", face.bbox.width());
+            let what = format!(
+                "{:.0} px wide, the scene wants {min_face_px}",
+                face.bbox.width()
+            );
             return Err(Rejection::new(codes::FACE_TOO_SMALL, what));
         }
         let roll = face.roll_degrees();
         if roll.abs() > self.config.roll_max_degrees {
-            let what = format!("roll {roll:.0} degrees, the limit is {}", self.config.roll_max_degrees);
+            let what = format!(
+                "roll {roll:.0} degrees, the limit is {}",
+                self.config.roll_max_degrees
+            );
             return Err(Rejection::new(codes::FACE_ROTATED, what));
         }
         let max_side = self.config.crop_max_side_px;
         let crop = crop::context_crop(&found.raster, face, self.config.crop_context, max_side)
-            .ok_or_else(|| Rejection::new(codes::FACE_TOO_CLOSE, "the face lies outside the picture"))?;
+            .ok_or_else(|| {
+                Rejection::new(codes::FACE_TOO_CLOSE, "the face lies outside the picture")
+            })?;
         let face_px = face.bbox.width() * crop.transform.scale[0];
         if upright::is_upside_down(&mut self.detector, &crop.pixels, face_px).map_err(failed)? {
-            return Err(Rejection::new(codes::FACE_ROTATED, "the face is upside down"));
+            return Err(Rejection::new(
+                codes::FACE_ROTATED,
+                "the face is upside down",
+            ));
         }
         if crop.pixels.data().len() > self.config.crop_max_bytes {
             let what = format!("a crop of {} bytes", crop.pixels.data().len());
@@ -162,7 +191,10 @@ impl Detect {
     }
 
     fn model(&self) -> ModelRef {
-        ModelRef { name: self.detector.model().to_owned(), sha256: self.detector.sha256().to_owned() }
+        ModelRef {
+            name: self.detector.model().to_owned(),
+            sha256: self.detector.sha256().to_owned(),
+        }
     }
 
     /// Kind `detect` ends here: every face, none of them a subject.
@@ -271,8 +303,17 @@ fn faced(still: &StillPicture, found: &Found) -> FacedPicture {
 fn on_the_wire(face: &shiren_models::Face) -> Face {
     let b = face.bbox;
     Face {
-        bounding_box: BoundingBox { x1: b.x1, y1: b.y1, x2: b.x2, y2: b.y2 },
-        landmarks: face.landmarks.iter().map(|[x, y]| Landmark { x: *x, y: *y }).collect(),
+        bounding_box: BoundingBox {
+            x1: b.x1,
+            y1: b.y1,
+            x2: b.x2,
+            y2: b.y2,
+        },
+        landmarks: face
+            .landmarks
+            .iter()
+            .map(|[x, y]| Landmark { x: *x, y: *y })
+            .collect(),
         score: face.score,
         crop: None,
     }

@@ -3,7 +3,8 @@
 use shiren_models::Face;
 
 /// Name of the rule, as evidence carries it.
-pub const RULE: &str = "most prominent: area of the box x (1 - half the distance of its middle from the picture's)";
+pub const RULE: &str =
+    "most prominent: area of the box x (1 - half the distance of its middle from the picture's)";
 /// Name of the rule where there is no choice.
 pub const RULE_ONLY_FACE: &str = "only face";
 
@@ -22,15 +23,22 @@ pub enum Choice {
 /// not become the subject. `min_margin` (at least 1) is the ratio by which the first must lead.
 #[must_use]
 pub fn choose(faces: &[Face], width: u32, height: u32, min_margin: f32) -> Choice {
-    let mut ranked: Vec<(usize, f32)> =
-        faces.iter().map(|face| prominence(face, width, height)).enumerate().collect();
+    let mut ranked: Vec<(usize, f32)> = faces
+        .iter()
+        .map(|face| prominence(face, width, height))
+        .enumerate()
+        .collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
     match ranked.as_slice() {
         [] => Choice::None,
         [(only, _)] => Choice::Subject(*only, RULE_ONLY_FACE),
         [(first, prominent), (_, next), ..] => {
             let lead = prominent / next.max(f32::MIN_POSITIVE);
-            if lead >= min_margin { Choice::Subject(*first, RULE) } else { Choice::Ambiguous(lead) }
+            if lead >= min_margin {
+                Choice::Subject(*first, RULE)
+            } else {
+                Choice::Ambiguous(lead)
+            }
         }
     }
 }
@@ -40,7 +48,8 @@ fn prominence(face: &Face, width: u32, height: u32) -> f32 {
     let (width, height) = (width as f32, height as f32);
     let [x, y] = face.bbox.centre();
     let from_middle = [(x / width - 0.5) * 2.0, (y / height - 0.5) * 2.0];
-    let distance = (from_middle[0].powi(2) + from_middle[1].powi(2)).sqrt() / std::f32::consts::SQRT_2;
+    let distance =
+        (from_middle[0].powi(2) + from_middle[1].powi(2)).sqrt() / std::f32::consts::SQRT_2;
     face.bbox.area() * (1.0 - 0.5 * distance.clamp(0.0, 1.0))
 }
 
@@ -52,8 +61,17 @@ mod tests {
     use super::*;
 
     fn face(x: f32, y: f32, side: f32) -> Face {
-        let bbox = BoundingBox { x1: x, y1: y, x2: x + side, y2: y + side };
-        Face { bbox, landmarks: [[0.0; 2]; 5], score: 0.9 }
+        let bbox = BoundingBox {
+            x1: x,
+            y1: y,
+            x2: x + side,
+            y2: y + side,
+        };
+        Face {
+            bbox,
+            landmarks: [[0.0; 2]; 5],
+            score: 0.9,
+        }
     }
 
     #[test]
@@ -70,7 +88,10 @@ mod tests {
 
     #[test]
     fn one_or_none() {
-        assert_eq!(choose(&[face(0.0, 0.0, 9.0)], 500, 500, 1.5), Choice::Subject(0, RULE_ONLY_FACE));
+        assert_eq!(
+            choose(&[face(0.0, 0.0, 9.0)], 500, 500, 1.5),
+            Choice::Subject(0, RULE_ONLY_FACE)
+        );
         assert_eq!(choose(&[], 500, 500, 1.5), Choice::None);
     }
 

@@ -21,7 +21,11 @@ pub fn is_upside_down(
     let smallest = (face_width_px * DETECTOR_FACE_NET_PX / CHECK_FACE_NET_PX).max(1.0) as u32;
     let mut best = |picture: &Rgb8| -> Result<f32, ModelError> {
         let found = detector.detect(picture, smallest)?;
-        Ok(found.faces.iter().map(|face: &Face| face.score).fold(0.0, f32::max))
+        Ok(found
+            .faces
+            .iter()
+            .map(|face: &Face| face.score)
+            .fold(0.0, f32::max))
     };
     let upright = best(crop)?;
     let turned = best(&turned(crop))?;

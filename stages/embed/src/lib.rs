@@ -27,17 +27,29 @@ impl Embed {
     /// # Errors
     /// There is no subject with a crop, or the model gave no template for it.
     pub fn template(&mut self, picture: &FacedPicture) -> Result<Template, Rejection> {
-        let subject = picture.subject.and_then(|index| picture.faces.get(usize::try_from(index).ok()?));
+        let subject = picture
+            .subject
+            .and_then(|index| picture.faces.get(usize::try_from(index).ok()?));
         let (face, crop) = subject
             .and_then(|face| face.crop.as_ref().map(|crop| (face, crop)))
-            .ok_or_else(|| Rejection::new(codes::STAGE_FAILED, "a picture without a subject's crop"))?;
+            .ok_or_else(|| {
+                Rejection::new(codes::STAGE_FAILED, "a picture without a subject's crop")
+            })?;
         let mut landmarks = [[0.0; 2]; 5];
         for (into, from) in landmarks.iter_mut().zip(&face.landmarks) {
-            *into = [(from.x - crop.origin_x) * crop.scale_x, (from.y - crop.origin_y) * crop.scale_y];
+            *into = [
+                (from.x - crop.origin_x) * crop.scale_x,
+                (from.y - crop.origin_y) * crop.scale_y,
+            ];
         }
         let side = |px: i32| u32::try_from(px).unwrap_or(0);
-        let raster = Rgb8::new(side(crop.width), side(crop.height), crop.rgb.clone())
-            .ok_or_else(|| Rejection::new(codes::STAGE_FAILED, "a crop whose bytes do not fit its size"))?;
+        let raster =
+            Rgb8::new(side(crop.width), side(crop.height), crop.rgb.clone()).ok_or_else(|| {
+                Rejection::new(
+                    codes::STAGE_FAILED,
+                    "a crop whose bytes do not fit its size",
+                )
+            })?;
         let template = self
             .embedder
             .embed(&raster, &landmarks)
@@ -69,7 +81,10 @@ impl Stage for Embed {
         let mut pictures = Vec::with_capacity(case.pictures.len());
         for picture in &case.pictures {
             match self.template(picture) {
-                Ok(template) => pictures.push(TemplatedPicture { picture: picture.clone(), template }),
+                Ok(template) => pictures.push(TemplatedPicture {
+                    picture: picture.clone(),
+                    template,
+                }),
                 Err(rejection) => {
                     let (name, role) = (Self::DESCRIPTOR.name, Some(picture.role));
                     let mut terminal = Terminal::error(case.envelope, name, rejection, role);

@@ -14,8 +14,8 @@ use shiren_models::manifest::Metric;
 use shiren_models::score;
 use shiren_schemas::Wire;
 use shiren_schemas::records::{
-    Basis, Check, CheckState, Comparison, Decision, PictureRole, ReferenceKind, RequestKind, Template,
-    TemplateCase,
+    Basis, Check, CheckState, Comparison, Decision, PictureRole, ReferenceKind, RequestKind,
+    Template, TemplateCase,
 };
 
 pub use config::Config;
@@ -40,17 +40,31 @@ impl Match {
         kind: ReferenceKind,
         scene: &Scene,
     ) -> Result<Comparison, Rejection> {
-        let rejection = |error: shiren_models::ModelError| Rejection::new(error.code(), error.to_string());
+        let rejection =
+            |error: shiren_models::ModelError| Rejection::new(error.code(), error.to_string());
         for template in [probe, reference] {
             if template.model != self.config.model {
-                let what = format!("a template of {}, this worker compares {}", template.model, self.config.model);
+                let what = format!(
+                    "a template of {}, this worker compares {}",
+                    template.model, self.config.model
+                );
                 return Err(Rejection::new(codes::MODEL_FAILED, what));
             }
         }
-        let point = self.table(kind)?.threshold(scene.target_fmr).map_err(rejection)?;
-        let template = |t: &Template| shiren_models::Template { model: t.model.clone(), values: t.values.clone() };
+        let point = self
+            .table(kind)?
+            .threshold(scene.target_fmr)
+            .map_err(rejection)?;
+        let template = |t: &Template| shiren_models::Template {
+            model: t.model.clone(),
+            values: t.values.clone(),
+        };
         let score = score::compare(&template(probe), &template(reference), self.config.metric);
-        Ok(comparison(f64::from(score.map_err(rejection)?), self.config.metric, &point))
+        Ok(comparison(
+            f64::from(score.map_err(rejection)?),
+            self.config.metric,
+            &point,
+        ))
     }
 
     fn table(&self, kind: ReferenceKind) -> Result<&Table, Rejection> {
@@ -60,7 +74,11 @@ impl Match {
             ReferenceKind::CardPrint => calibration::ReferenceKind::CardPrint,
             ReferenceKind::Chip => calibration::ReferenceKind::Chip,
         };
-        let found = self.config.tables.iter().find(|t| t.model() == self.config.model && t.holds_for(kind));
+        let found = self
+            .config
+            .tables
+            .iter()
+            .find(|t| t.model() == self.config.model && t.holds_for(kind));
         found.ok_or_else(|| {
             let what = format!("no table of {} for this kind", self.config.model);
             Rejection::new(codes::REFERENCE_KIND_UNSUPPORTED, what)
@@ -85,11 +103,29 @@ impl Stage for Match {
         let scene = self.config.scenes.get(&case.envelope.scene);
         let (compared, kind) = match (pair, scene) {
             (Some((probe, reference)), Some(scene)) => {
-                let kind = reference.picture.reference_kind.unwrap_or(ReferenceKind::OnFile);
-                (self.compare(&probe.template, &reference.template, kind, scene), Some(kind))
+                let kind = reference
+                    .picture
+                    .reference_kind
+                    .unwrap_or(ReferenceKind::OnFile);
+                (
+                    self.compare(&probe.template, &reference.template, kind, scene),
+                    Some(kind),
+                )
             }
-            (None, _) => (Err(Rejection::new(codes::STAGE_FAILED, "probe or reference is missing")), None),
-            (_, None) => (Err(Rejection::new(codes::SCENE_UNKNOWN, "not in this worker's policy")), None),
+            (None, _) => (
+                Err(Rejection::new(
+                    codes::STAGE_FAILED,
+                    "probe or reference is missing",
+                )),
+                None,
+            ),
+            (_, None) => (
+                Err(Rejection::new(
+                    codes::SCENE_UNKNOWN,
+                    "not in this worker's policy",
+                )),
+                None,
+            ),
         };
         let mut terminal = match (compared, scene) {
             (Ok(comparison), Some(scene)) => judge(case.envelope, comparison, case.checks, scene),

@@ -52,7 +52,11 @@ impl Emitter {
         let mut records = Vec::with_capacity(3);
         for emission in emissions {
             match emission {
-                Emission::Forward { stage, message, trace } => {
+                Emission::Forward {
+                    stage,
+                    message,
+                    trace,
+                } => {
                     self.forward(origin, stage, message, trace, now_us, &mut records)?;
                 }
                 Emission::Closed { terminal, trace } => {
@@ -77,12 +81,19 @@ impl Emitter {
     ) -> Result<(), CodecError> {
         let value = message.encode()?;
         if self.fits(&value) {
-            let topic = Topic::Stage { stage: stage.to_owned(), lane: self.lane };
+            let topic = Topic::Stage {
+                stage: stage.to_owned(),
+                lane: self.lane,
+            };
             let key = key_of(origin, message.envelope());
             records.push(new_record(&topic, key, value, trace));
             return Ok(());
         }
-        let detail = format!("{} bytes for {stage}, limit {}", value.len(), self.max_record_bytes);
+        let detail = format!(
+            "{} bytes for {stage}, limit {}",
+            value.len(),
+            self.max_record_bytes
+        );
         let rejection = Rejection::new(codes::RECORD_TOO_LARGE, detail);
         let mut terminal = Terminal::error(message.envelope().clone(), stage, rejection, None);
         terminal.dead_letter = true;
@@ -114,7 +125,11 @@ impl Emitter {
         };
         let key = key_of(origin, &terminal.envelope);
         let mode = terminal.envelope.mode;
-        let TerminalRecords { verdict, results, mut evidence } = terminal.into_records(&seen)?;
+        let TerminalRecords {
+            verdict,
+            results,
+            mut evidence,
+        } = terminal.into_records(&seen)?;
         let tenant = verdict.canonical.tenant.clone();
         let mut headers = trace.to_vec();
         for (name, value) in [
@@ -126,19 +141,38 @@ impl Emitter {
         ] {
             headers.push((name.to_owned(), Bytes::from(value)));
         }
-        let topic = Topic::Verdicts { tenant: tenant.clone(), mode };
+        let topic = Topic::Verdicts {
+            tenant: tenant.clone(),
+            mode,
+        };
         records.push(new_record(&topic, key.clone(), verdict.encode()?, headers));
         if let Some(results) = results {
-            let topic = Topic::Results { tenant: tenant.clone() };
-            records.push(new_record(&topic, key.clone(), results.encode()?, trace.to_vec()));
+            let topic = Topic::Results {
+                tenant: tenant.clone(),
+            };
+            records.push(new_record(
+                &topic,
+                key.clone(),
+                results.encode()?,
+                trace.to_vec(),
+            ));
         }
         let mut value = evidence.encode()?;
         if !self.fits(&value) {
             // The grounds matter more than the pictures: evidence without crops always fits.
-            evidence.pictures.iter_mut().flat_map(|p| &mut p.faces).for_each(|f| f.crop = None);
+            evidence
+                .pictures
+                .iter_mut()
+                .flat_map(|p| &mut p.faces)
+                .for_each(|f| f.crop = None);
             value = evidence.encode()?;
         }
-        records.push(new_record(&Topic::Evidence { tenant }, key, value, trace.to_vec()));
+        records.push(new_record(
+            &Topic::Evidence { tenant },
+            key,
+            value,
+            trace.to_vec(),
+        ));
         Ok(())
     }
 
@@ -168,14 +202,23 @@ impl Emitter {
             head: value[..value.len().min(self.dead_letter_head_max_bytes)].to_vec(),
         };
         let key = origin.key.clone().unwrap_or_default();
-        Ok(new_record(&Topic::DeadLetters { tenant }, key, letter.encode()?, Vec::new()))
+        Ok(new_record(
+            &Topic::DeadLetters { tenant },
+            key,
+            letter.encode()?,
+            Vec::new(),
+        ))
     }
 
     /// By the topic's name, by the key, or else the first tenant: an operator sees it in any case.
     fn tenant_of(&self, origin: &Record) -> String {
         let named = match Topic::parse(&origin.topic) {
             Some(Topic::Requests { tenant, .. }) => Some(tenant),
-            _ => origin.key.as_ref().and_then(|key| keys::split(key)).map(|(t, _)| t.to_owned()),
+            _ => origin
+                .key
+                .as_ref()
+                .and_then(|key| keys::split(key))
+                .map(|(t, _)| t.to_owned()),
         };
         named
             .filter(|tenant| self.tenants.contains(tenant))
@@ -190,12 +233,18 @@ impl Emitter {
 
 /// The case's key never changes: that of its ingress record.
 fn key_of(origin: &Record, envelope: &Envelope) -> Bytes {
-    origin.key.clone().unwrap_or_else(|| {
-        Bytes::from(keys::request(&envelope.tenant, &envelope.request_id))
-    })
+    origin
+        .key
+        .clone()
+        .unwrap_or_else(|| Bytes::from(keys::request(&envelope.tenant, &envelope.request_id)))
 }
 
-fn new_record(topic: &Topic, key: Bytes, value: Vec<u8>, headers: Vec<(String, Bytes)>) -> NewRecord {
+fn new_record(
+    topic: &Topic,
+    key: Bytes,
+    value: Vec<u8>,
+    headers: Vec<(String, Bytes)>,
+) -> NewRecord {
     NewRecord {
         topic: Arc::from(topic.to_string()),
         partition: None,

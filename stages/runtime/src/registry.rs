@@ -3,9 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use shiren_contract::stage::{
-    Arrival, Input, Message, Outcome, Rejection, Stage, StageDescriptor,
-};
+use shiren_contract::stage::{Arrival, Input, Message, Outcome, Rejection, Stage, StageDescriptor};
 use shiren_schemas::records::Envelope;
 
 /// A stage that could not be built: what, where, what to do.
@@ -49,7 +47,8 @@ impl Registry {
         mut self,
         build: impl Fn() -> Result<S, BuildError> + Send + Sync + 'static,
     ) -> Self {
-        self.factories.retain(|known| known.descriptor.name != S::DESCRIPTOR.name);
+        self.factories
+            .retain(|known| known.descriptor.name != S::DESCRIPTOR.name);
         self.factories.push(StageFactory {
             descriptor: S::DESCRIPTOR,
             build: Arc::new(move || Ok(Box::new(build()?))),
@@ -60,7 +59,9 @@ impl Registry {
     /// The stage of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&StageFactory> {
-        self.factories.iter().find(|factory| factory.descriptor.name == name)
+        self.factories
+            .iter()
+            .find(|factory| factory.descriptor.name == name)
     }
 
     /// All descriptions.
@@ -90,7 +91,10 @@ pub(crate) struct AnyInput {
 impl<S: Stage> AnyStage for S {
     fn read(&self, arrival: Arrival) -> Result<AnyInput, Rejection> {
         let input = S::Input::read(arrival)?;
-        Ok(AnyInput { case: input.case().cloned(), value: Box::new(input) })
+        Ok(AnyInput {
+            case: input.case().cloned(),
+            value: Box::new(input),
+        })
     }
 
     fn accept(&self, message: Box<dyn Message>) -> Option<AnyInput> {

@@ -118,7 +118,9 @@ pub enum RuntimeError {
     #[error(transparent)]
     Codec(#[from] CodecError),
     /// Too many dead letters in a row.
-    #[error("group {group}: more than {max} records in a row became dead letters; something is wrong with all of them. Look at the dead-letter topic, mend the producer or the stage, then start again; nothing is lost")]
+    #[error(
+        "group {group}: more than {max} records in a row became dead letters; something is wrong with all of them. Look at the dead-letter topic, mend the producer or the stage, then start again; nothing is lost"
+    )]
     DeadLettersOverLimit {
         /// Group.
         group: String,
@@ -126,7 +128,9 @@ pub enum RuntimeError {
         max: u32,
     },
     /// Too many rebuilds in a row.
-    #[error("group {group}: built anew {attempts} times without a commit between; the last time: {why}")]
+    #[error(
+        "group {group}: built anew {attempts} times without a commit between; the last time: {why}"
+    )]
     RebuildsOverLimit {
         /// Group.
         group: String,
@@ -172,7 +176,12 @@ impl Drain {
             if rest.is_zero() {
                 return;
             }
-            requested = self.0.1.wait_timeout(requested, rest).unwrap_or_else(PoisonError::into_inner).0;
+            requested = self
+                .0
+                .1
+                .wait_timeout(requested, rest)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }
@@ -189,8 +198,16 @@ impl Runtime {
     ///
     /// # Errors
     /// [`LogError::UnknownTopic`], or the log does not answer.
-    pub fn build(options: Options, registry: Registry, log: Arc<dyn Log>) -> Result<Self, RuntimeError> {
-        let runtime = Self { options, registry, log };
+    pub fn build(
+        options: Options,
+        registry: Registry,
+        log: Arc<dyn Log>,
+    ) -> Result<Self, RuntimeError> {
+        let runtime = Self {
+            options,
+            registry,
+            log,
+        };
         for segment in &runtime.options.segments {
             for lane in &runtime.options.lanes {
                 for topic in runtime.inputs(segment, *lane) {
@@ -216,17 +233,23 @@ impl Runtime {
                 for lane in &self.options.lanes {
                     for index in 0..segment.workers {
                         let events = events.clone();
-                        let name = format!("{}.{lane}.{}", segment.name, segment.first_slot + index);
+                        let name =
+                            format!("{}.{lane}.{}", segment.name, segment.first_slot + index);
                         let thread = std::thread::Builder::new().name(name.clone());
                         let spawned = thread.spawn_scoped(scope, {
                             let events = events.clone();
                             let drain = drain.clone();
                             move || {
                                 // Sent when the thread ends, however it ends.
-                                let mut end = EndOfWorker { events, name, result: None };
+                                let mut end = EndOfWorker {
+                                    events,
+                                    name,
+                                    result: None,
+                                };
                                 let started = end.events.clone();
                                 let ready = move || drop(started.send(Event::Ready));
-                                end.result = Some(self.worker(segment, *lane, index, &drain, ready));
+                                end.result =
+                                    Some(self.worker(segment, *lane, index, &drain, ready));
                             }
                         });
                         waiting_for += 1;
@@ -284,10 +307,22 @@ impl Runtime {
     fn inputs(&self, segment: &SegmentOptions, lane: Lane) -> Vec<String> {
         let first = segment.stages.first().map_or("", String::as_str);
         if self.options.chain.first().is_some_and(|head| head == first) {
-            let ingress = |tenant: &String| Topic::Requests { tenant: tenant.clone(), lane }.to_string();
+            let ingress = |tenant: &String| {
+                Topic::Requests {
+                    tenant: tenant.clone(),
+                    lane,
+                }
+                .to_string()
+            };
             self.options.tenants.iter().map(ingress).collect()
         } else {
-            vec![Topic::Stage { stage: first.to_owned(), lane }.to_string()]
+            vec![
+                Topic::Stage {
+                    stage: first.to_owned(),
+                    lane,
+                }
+                .to_string(),
+            ]
         }
     }
 }

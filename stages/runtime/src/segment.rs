@@ -67,7 +67,10 @@ impl Segment {
         stages: &[String],
     ) -> Result<Self, BuildError> {
         let find = |name: &String| {
-            registry.get(name).cloned().ok_or_else(|| format!("no stage named {name} is registered"))
+            registry
+                .get(name)
+                .cloned()
+                .ok_or_else(|| format!("no stage named {name} is registered"))
         };
         let chain = chain
             .iter()
@@ -105,7 +108,11 @@ impl Segment {
             }
         };
         let mut emissions = Vec::with_capacity(1);
-        let mut steps = vec![Step { stage: 0, input, context }];
+        let mut steps = vec![Step {
+            stage: 0,
+            input,
+            context,
+        }];
         while let Some(step) = steps.pop() {
             self.step(step, now_us, &mut steps, &mut emissions)?;
         }
@@ -138,12 +145,23 @@ impl Segment {
             catch_unwind(AssertUnwindSafe(|| stage.process(step.input)))
         });
         let wall_us = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
-        let timing = StageTiming { stage: stage.to_owned(), wall_us };
-        let context = if span.is_none() { step.context } else { span.context() };
+        let timing = StageTiming {
+            stage: stage.to_owned(),
+            wall_us,
+        };
+        let context = if span.is_none() {
+            step.context
+        } else {
+            span.context()
+        };
 
         let outcome = match outcome {
             Ok(Some(outcome)) => outcome,
-            Ok(None) => failed(case.clone(), stage, "it was given the record of another stage"),
+            Ok(None) => failed(
+                case.clone(),
+                stage,
+                "it was given the record of another stage",
+            ),
             Err(_) => {
                 // Its memory may be torn: build it anew before the next record.
                 tracing::error!(stage, "a stage panicked; it is built anew");
@@ -157,7 +175,9 @@ impl Segment {
                 for (index, out) in outs.into_iter().enumerate() {
                     let mut message = out.message;
                     let envelope = message.envelope_mut();
-                    let parent = case.as_ref().map_or(envelope.case_id, |case| case.record_id);
+                    let parent = case
+                        .as_ref()
+                        .map_or(envelope.case_id, |case| case.record_id);
                     envelope.record_id = ids::record(parent, stage, out.name, index);
                     envelope.trail.push(timing.clone());
                     self.route(step.stage, message, &context, steps, emissions);
@@ -184,19 +204,33 @@ impl Segment {
         let from = self.stages[from].0.descriptor.name;
         let envelope = message.envelope().clone();
         let Some(next) = next_stage(&self.chain, from, envelope.kind) else {
-            let what = format!("no stage behind {from} ends a case of kind {}", envelope.kind);
+            let what = format!(
+                "no stage behind {from} ends a case of kind {}",
+                envelope.kind
+            );
             emissions.push(closed(fault(envelope, from, &what), context));
             return;
         };
-        let here = self.stages.iter().position(|(factory, _)| factory.descriptor.name == next);
+        let here = self
+            .stages
+            .iter()
+            .position(|(factory, _)| factory.descriptor.name == next);
         let Some(stage) = here else {
             let trace = trace_context::inject(context);
-            emissions.push(Emission::Forward { stage: next, message, trace });
+            emissions.push(Emission::Forward {
+                stage: next,
+                message,
+                trace,
+            });
             return;
         };
         let schema = message.schema();
         match self.stages[stage].1.accept(message) {
-            Some(input) => steps.push(Step { stage, input, context: context.clone() }),
+            Some(input) => steps.push(Step {
+                stage,
+                input,
+                context: context.clone(),
+            }),
             None => {
                 let what = format!("{next} does not read {schema}, which {from} puts out");
                 emissions.push(closed(fault(envelope, from, &what), context));
@@ -212,17 +246,26 @@ pub(crate) fn next_stage(
     kind: RequestKind,
 ) -> Option<&'static str> {
     let at = chain.iter().position(|stage| stage.name == from)?;
-    chain[at + 1..].iter().find(|stage| stage.kinds.contains(&kind)).map(|stage| stage.name)
+    chain[at + 1..]
+        .iter()
+        .find(|stage| stage.kinds.contains(&kind))
+        .map(|stage| stage.name)
 }
 
 fn overdue(envelope: &Envelope, now_us: i64) -> bool {
     envelope.deadline_ms.is_some_and(|ms| {
-        now_us > envelope.received_time.saturating_add(i64::from(ms).saturating_mul(1000))
+        now_us
+            > envelope
+                .received_time
+                .saturating_add(i64::from(ms).saturating_mul(1000))
     })
 }
 
 fn deadline_exceeded(envelope: &Envelope, stage: &str) -> Terminal {
-    let detail = format!("older than {} ms before {stage}", envelope.deadline_ms.unwrap_or(0));
+    let detail = format!(
+        "older than {} ms before {stage}",
+        envelope.deadline_ms.unwrap_or(0)
+    );
     let rejection = Rejection::new(codes::DEADLINE_EXCEEDED, detail);
     Terminal::error(envelope.clone(), stage, rejection, None)
 }
@@ -230,7 +273,10 @@ fn deadline_exceeded(envelope: &Envelope, stage: &str) -> Terminal {
 fn failed(case: Option<Envelope>, stage: &str, what: &str) -> Outcome {
     match case {
         Some(envelope) => Outcome::terminal(fault(envelope, stage, what)),
-        None => Outcome::DeadLetter(Rejection::new(codes::STAGE_FAILED, format!("{stage}: {what}"))),
+        None => Outcome::DeadLetter(Rejection::new(
+            codes::STAGE_FAILED,
+            format!("{stage}: {what}"),
+        )),
     }
 }
 
@@ -242,5 +288,8 @@ fn fault(envelope: Envelope, stage: &str, what: &str) -> Terminal {
 }
 
 fn closed(terminal: Terminal, context: &Context) -> Emission {
-    Emission::Closed { terminal: Box::new(terminal), trace: trace_context::inject(context) }
+    Emission::Closed {
+        terminal: Box::new(terminal),
+        trace: trace_context::inject(context),
+    }
 }

@@ -13,7 +13,10 @@ struct Carrier<'a>(&'a [(String, Option<Bytes>)]);
 
 impl Extractor for Carrier<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        let (_, value) = self.0.iter().find(|(name, _)| name.eq_ignore_ascii_case(key))?;
+        let (_, value) = self
+            .0
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(key))?;
         let value = value.as_ref()?;
         (value.len() <= MAX_VALUE_BYTES).then(|| std::str::from_utf8(value).ok())?
     }
@@ -39,7 +42,9 @@ pub(crate) fn extract(headers: &[(String, Option<Bytes>)]) -> (Context, bool) {
     let context = opentelemetry::global::get_text_map_propagator(|propagator| {
         propagator.extract_with_context(&Context::new(), &Carrier(headers))
     });
-    let named = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("traceparent"));
+    let named = headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("traceparent"));
     let bad = named && !context.span().span_context().is_valid();
     (context, bad)
 }

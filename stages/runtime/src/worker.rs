@@ -73,7 +73,9 @@ impl WorkerLoop {
                     match self.session(worker.as_mut()) {
                         Ok(Left::Drained) => return Ok(self.summary),
                         Ok(Left::Rebuild) => "a commit whose outcome is unknown".to_owned(),
-                        Err(RuntimeError::Log(error @ LogError::Unavailable { .. })) => error.to_string(),
+                        Err(RuntimeError::Log(error @ LogError::Unavailable { .. })) => {
+                            error.to_string()
+                        }
                         Err(error) => return Err(error),
                     }
                 }
@@ -88,10 +90,19 @@ impl WorkerLoop {
             }
             attempts += 1;
             if attempts > self.bounds.rebuild_max_attempts {
-                return Err(RuntimeError::RebuildsOverLimit { group: self.options.group, attempts, why });
+                return Err(RuntimeError::RebuildsOverLimit {
+                    group: self.options.group,
+                    attempts,
+                    why,
+                });
             }
             self.summary.rebuilds += 1;
-            tracing::warn!(group = self.options.group, attempts, why, "the worker is built anew");
+            tracing::warn!(
+                group = self.options.group,
+                attempts,
+                why,
+                "the worker is built anew"
+            );
             self.drain.wait(backoff);
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
@@ -102,12 +113,17 @@ impl WorkerLoop {
             if self.drain.requested() {
                 return Ok(Left::Drained);
             }
-            let Some(bundle) = worker.next_bundle()? else { continue };
+            let Some(bundle) = worker.next_bundle()? else {
+                continue;
+            };
             let computed = self.compute(&bundle)?;
             match self.commit(worker, &bundle, &computed.outputs)? {
                 Commit::Done => self.count(&bundle, &computed)?,
                 Commit::Revoked => {
-                    tracing::info!(group = self.options.group, "the bundle's partitions were revoked; dropped");
+                    tracing::info!(
+                        group = self.options.group,
+                        "the bundle's partitions were revoked; dropped"
+                    );
                 }
                 Commit::Retry | Commit::Rebuild => return Ok(Left::Rebuild),
             }
@@ -128,18 +144,29 @@ impl WorkerLoop {
             let (context, bad) = trace_context::extract(&record.headers);
             computed.bad_trace_headers += u64::from(bad);
             let arrival = self.arrival(record)?;
-            let emissions =
-                self.segment.process(arrival, context, now_us).map_err(RuntimeError::Build)?;
+            let emissions = self
+                .segment
+                .process(arrival, context, now_us)
+                .map_err(RuntimeError::Build)?;
             let dead = emissions.iter().any(|emission| match emission {
                 Emission::Dead { .. } => true,
                 Emission::Closed { terminal, .. } => terminal.dead_letter,
                 Emission::Forward { .. } => false,
             });
             computed.dead_letters += u64::from(dead);
-            computed.dead_letters_in_a_row = if dead { computed.dead_letters_in_a_row + 1 } else { 0 };
-            let closed = emissions.iter().filter(|e| matches!(e, Emission::Closed { .. })).count();
+            computed.dead_letters_in_a_row = if dead {
+                computed.dead_letters_in_a_row + 1
+            } else {
+                0
+            };
+            let closed = emissions
+                .iter()
+                .filter(|e| matches!(e, Emission::Closed { .. }))
+                .count();
             computed.verdicts += closed as u64;
-            computed.outputs.extend(self.emitter.records(record, emissions, crate::now_us())?);
+            computed
+                .outputs
+                .extend(self.emitter.records(record, emissions, crate::now_us())?);
         }
         Ok(computed)
     }
@@ -169,7 +196,10 @@ impl WorkerLoop {
         self.dead_letters_in_a_row = computed.dead_letters_in_a_row;
         let max = self.bounds.dead_letters_max_consecutive;
         if self.dead_letters_in_a_row > max {
-            return Err(RuntimeError::DeadLettersOverLimit { group: self.options.group.clone(), max });
+            return Err(RuntimeError::DeadLettersOverLimit {
+                group: self.options.group.clone(),
+                max,
+            });
         }
         Ok(())
     }
@@ -178,9 +208,12 @@ impl WorkerLoop {
         let partitions = match self.partitions.get(&record.topic) {
             Some(partitions) => *partitions,
             None => {
-                let found = self.log.partitions(&record.topic)?.ok_or_else(|| {
-                    LogError::UnknownTopic { topic: record.topic.to_string() }
-                })?;
+                let found =
+                    self.log
+                        .partitions(&record.topic)?
+                        .ok_or_else(|| LogError::UnknownTopic {
+                            topic: record.topic.to_string(),
+                        })?;
                 self.partitions.insert(record.topic.clone(), found);
                 found
             }

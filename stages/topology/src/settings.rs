@@ -201,7 +201,7 @@ pub const SETTINGS: &[Setting] = &[
     number("detect.crop_context", 1.0, 2.7, 6.0, "Side of a crop as a multiple of the face box."),
     integer("detect.net_max_side_px", 128, 1_920, 4096, "Longest side of the detection net's input; it grows with the picture's side / the scene's min_face_px up to here."),
     number("detect.roll_max_degrees", 0.0, 45.0, 180.0, "Largest rotation of the subject's face in the picture's plane."),
-    number("detect.subject_min_margin", 1.0, 1.5, 100.0, "Ratio by which the subject must beat the next face; below it the answer is `multiple_faces`."),
+    number("detect.subject_min_margin", 1.0, 2.0, 100.0, "Ratio by which the subject must beat the next face; below it the answer is `multiple_faces`."),
     // scenes
     Setting { path: "scene.*.requires", kind: Kind::List { of: Form::OneOf(CHECKS, codes::UNKNOWN_CHECK), may_be_empty: true }, absent: Absent::Required, doc: "Checks that must pass before anything is accepted: `comparison`, `liveness`, `quality`. A stage of the chain must answer each." },
     Setting { path: "scene.*.target_fmr", kind: Kind::Number { min: 1e-9, max: 0.1 }, absent: Absent::Required, doc: "Target false-match rate of 1:1 comparison." },

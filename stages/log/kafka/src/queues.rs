@@ -1,29 +1,50 @@
 //! What was read ahead, per partition.
 //!
 //! A record stays in its queue until its bundle is committed, so a bundle that is dropped is
-//! simply read again. A partition whose queue holds its share of the bytes is paused.
+//! simply read again. A partition whose queue holds its share of the bytes is not taken from:
+//! the rest stays in librdkafka, which stops fetching. Pausing it instead costs up to a second
+//! at every resumption, until the client's broker thread wakes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use shiren_log::{Bundle, LogError, Record, WorkerOptions};
-
-use crate::assignment::Member;
 
 /// A topic and a partition of it.
 pub(crate) type Place = (Arc<str>, i32);
-
-/// The consumer of a worker.
-pub(crate) type GroupConsumer = BaseConsumer<Member>;
 
 /// Queues of a worker, filled by its polling thread.
 pub(crate) struct Queues {
     max_bytes: usize,
     state: Mutex<State>,
     came: Condvar,
+    /// Wakes the polling thread.
+    pub(crate) wake: Arc<Wake>,
+}
+
+/// Tells the polling thread that there is something to take, or room for it.
+#[derive(Default)]
+pub(crate) struct Wake {
+    told: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Wake {
+    pub(crate) fn tell(&self) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits until told since the last call, or until `wait` has passed.
+    pub(crate) fn wait(&self, wait: Duration) {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut told, _) = self
+            .changed
+            .wait_timeout_while(told, wait, |told| !*told)
+            .unwrap_or_else(PoisonError::into_inner);
+        *told = false;
+    }
 }
 
 #[derive(Default)]
@@ -46,7 +67,6 @@ struct Part {
     position: Option<i64>,
     queue: VecDeque<Record>,
     bytes: usize,
-    paused: bool,
 }
 
 /// A partition's part of a bundle: what a commit moves.
@@ -64,6 +84,7 @@ impl Queues {
             max_bytes,
             state: Mutex::default(),
             came: Condvar::new(),
+            wake: Arc::default(),
         }
     }
 
@@ -86,7 +107,6 @@ impl Queues {
                 position,
                 queue: VecDeque::new(),
                 bytes: 0,
-                paused: false,
             };
             state.parts.insert(place, part);
         }
@@ -114,10 +134,24 @@ impl Queues {
         state.parts.iter().filter_map(known).collect()
     }
 
-    /// Queues a record; pauses its partition when that fills its share.
-    pub(crate) fn push(&self, consumer: &GroupConsumer, record: Record) {
-        let mut state = self.state();
+    /// The partitions, each with the generation in which it was assigned.
+    pub(crate) fn places(&self) -> BTreeMap<Place, u64> {
+        let state = self.state();
+        let since = |(place, part): (&Place, &Part)| (place.clone(), part.since);
+        state.parts.iter().map(since).collect()
+    }
+
+    /// True while a partition's queue holds less than its share.
+    pub(crate) fn has_room(&self, place: &Place) -> bool {
+        let state = self.state();
         let share = self.share(state.parts.len());
+        let part = state.parts.get(place);
+        part.is_some_and(|part| part.bytes < share)
+    }
+
+    /// Queues a record.
+    pub(crate) fn push(&self, record: Record) {
+        let mut state = self.state();
         let place = (Arc::clone(&record.topic), record.partition);
         let Some(part) = state.parts.get_mut(&place) else {
             return;
@@ -125,10 +159,6 @@ impl Queues {
         part.position = Some(record.offset + 1);
         part.bytes += record.size_bytes();
         part.queue.push_back(record);
-        if !part.paused && part.bytes >= share {
-            part.paused = true;
-            flow(consumer, &[place], Consumer::pause);
-        }
         drop(state);
         self.came.notify_all();
     }
@@ -187,11 +217,9 @@ impl Queues {
         Some(claims.into_values().collect())
     }
 
-    /// Removes what was committed; partitions that have room again go on.
-    pub(crate) fn committed(&self, consumer: &GroupConsumer, claims: Vec<Claim>) {
+    /// Removes what was committed, which makes room.
+    pub(crate) fn committed(&self, claims: Vec<Claim>) {
         let mut state = self.state();
-        let share = self.share(state.parts.len());
-        let mut resumed = Vec::new();
         for claim in claims {
             // One that was taken away and given back begins at the committed offset already.
             let part = state.parts.get_mut(&claim.place);
@@ -201,14 +229,9 @@ impl Queues {
             for record in part.queue.drain(..claim.count.min(part.queue.len())) {
                 part.bytes = part.bytes.saturating_sub(record.size_bytes());
             }
-            if part.paused && part.bytes <= share / 2 {
-                part.paused = false;
-                resumed.push(claim.place);
-            }
         }
-        if !resumed.is_empty() {
-            flow(consumer, &resumed, Consumer::resume);
-        }
+        drop(state);
+        self.wake.tell();
     }
 }
 
@@ -231,21 +254,5 @@ impl State {
             }
         }
         records
-    }
-}
-
-/// Pauses or resumes partitions. A failure leaves them as they were, which costs memory or speed
-/// and loses nothing: it is told and the next change tries again.
-fn flow(
-    consumer: &GroupConsumer,
-    places: &[Place],
-    change: fn(&GroupConsumer, &TopicPartitionList) -> rdkafka::error::KafkaResult<()>,
-) {
-    let mut list = TopicPartitionList::with_capacity(places.len());
-    for (topic, partition) in places {
-        list.add_partition(topic, *partition);
-    }
-    if let Err(error) = change(consumer, &list) {
-        tracing::warn!(%error, "a partition could not be paused or resumed");
     }
 }

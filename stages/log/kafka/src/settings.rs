@@ -183,14 +183,20 @@ impl Settings {
         config
     }
 
-    /// A group member that reads ahead about `queue_max_bytes`.
-    pub(crate) fn member(&self, group: &str, queue_max_bytes: usize) -> ClientConfig {
+    /// A group member that fetches about `partition_max_bytes` of each partition ahead.
+    pub(crate) fn member(&self, group: &str, partition_max_bytes: usize) -> ClientConfig {
         let mut config = self.consumer();
-        let queue_kbytes = (queue_max_bytes / 1024).clamp(64, 1 << 20);
+        let fetch_bytes = partition_max_bytes.clamp(1 << 16, 1 << 20);
+        if !self.0.properties.contains_key("max.partition.fetch.bytes") {
+            config.set("max.partition.fetch.bytes", fetch_bytes.to_string());
+        }
         config
             .set("group.id", group)
             .set("auto.offset.reset", "error")
-            .set("queued.max.messages.kbytes", queue_kbytes.to_string());
+            .set(
+                "queued.max.messages.kbytes",
+                (fetch_bytes / 1024).to_string(),
+            );
         if self.0.properties.get("group.protocol").map(String::as_str) != Some("consumer") {
             config
                 .set("session.timeout.ms", self.0.session_timeout_ms.to_string())

@@ -13,9 +13,9 @@ use crate::KafkaLog;
 use crate::assignment::Member;
 use crate::delivery::{self, Failed, Reports, Sender};
 use crate::errors::{meaning, unavailable};
-use crate::polling::Polling;
+use crate::polling::{GroupConsumer, Polling};
 use crate::publisher::refused;
-use crate::queues::{Claim, GroupConsumer, Queues};
+use crate::queues::{Claim, Queues};
 use crate::records::Entry;
 
 /// A group member with a transactional producer of its own.
@@ -43,7 +43,7 @@ enum Failure {
 
 impl KafkaWorker {
     pub(crate) fn open(log: KafkaLog, options: WorkerOptions) -> Result<Self, LogError> {
-        check(&log, &options)?;
+        let partitions = check(&log, &options)?;
         let sender = open_sender(&log, &options)?;
         let queues = Arc::new(Queues::new(options.queue_max_bytes));
         let member = Member {
@@ -51,11 +51,13 @@ impl KafkaWorker {
             max_wait: log.request_max_wait(),
         };
         let opening = |error: KafkaError| meaning("opening a worker", &error);
-        let consumer: GroupConsumer = log
+        let mut consumer: GroupConsumer = log
             .settings()
-            .member(&options.group, options.queue_max_bytes)
+            .member(&options.group, options.queue_max_bytes / partitions)
             .create_with_context(member)
             .map_err(opening)?;
+        let wake = Arc::clone(&queues.wake);
+        consumer.set_nonempty_callback(move || wake.tell());
         let topics: Vec<&str> = options.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(opening)?;
         let consumer = Arc::new(consumer);
@@ -220,7 +222,7 @@ impl Worker for KafkaWorker {
         }
         match self.transact(bundle, &claims, &outputs) {
             Ok(()) => {
-                self.queues.committed(&self.consumer, claims);
+                self.queues.committed(claims);
                 Ok(Commit::Done)
             }
             Err(failure) => self.undo(bundle, failure),
@@ -228,7 +230,8 @@ impl Worker for KafkaWorker {
     }
 }
 
-fn check(log: &KafkaLog, options: &WorkerOptions) -> Result<(), LogError> {
+/// Checks the options and counts the partitions, 1 or more.
+fn check(log: &KafkaLog, options: &WorkerOptions) -> Result<usize, LogError> {
     if options.topics.is_empty() || options.bundle_max_records == 0 {
         return Err(LogError::Config {
             what: format!(
@@ -237,14 +240,15 @@ fn check(log: &KafkaLog, options: &WorkerOptions) -> Result<(), LogError> {
             ),
         });
     }
+    let mut partitions = 0;
     for topic in &options.topics {
-        if log.topics().partitions(topic)?.is_none() {
-            return Err(LogError::UnknownTopic {
-                topic: topic.clone(),
-            });
-        }
+        let found = log.topics().partitions(topic)?;
+        let found = found.ok_or_else(|| LogError::UnknownTopic {
+            topic: topic.clone(),
+        })?;
+        partitions += usize::try_from(found).unwrap_or_default();
     }
-    Ok(())
+    Ok(partitions.max(1))
 }
 
 /// Opens the producer and fences its predecessor, whose open transaction is ended first.

@@ -1,0 +1,82 @@
+//! Sites for tests: the shipped topology with another log or other segments.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use shiren::site::Site;
+use shiren::stages;
+
+/// Folder of the repository.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .expect("the repository")
+}
+
+/// `SHIREN_HOME`, or the repository's `.shiren`.
+#[must_use]
+pub fn home() -> PathBuf {
+    std::env::var_os("SHIREN_HOME").map_or_else(|| root().join(".shiren"), PathBuf::from)
+}
+
+/// The `shiren` program, built beside this test.
+///
+/// # Panics
+/// When it is not built.
+#[must_use]
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("this test");
+    let program = test
+        .ancestors()
+        .nth(2)
+        .expect("target folder")
+        .join("shiren");
+    assert!(
+        program.exists(),
+        "{}: not built; run scripts/test",
+        program.display()
+    );
+    program
+}
+
+/// The shipped topology.toml, with each pair's first text replaced by its second.
+///
+/// # Panics
+/// When a text is not in it.
+#[must_use]
+pub fn topology(changes: &[(&str, &str)]) -> String {
+    let mut text = std::fs::read_to_string(root().join("topology.toml")).expect("topology.toml");
+    let manifest = root().join("models/manifest.toml");
+    text = text.replace(
+        "[models]\n",
+        &format!("[models]\nmanifest = {manifest:?}\n"),
+    );
+    for (from, to) in changes {
+        assert!(text.contains(from), "topology.toml has no {from:?}");
+        text = text.replace(from, to);
+    }
+    text
+}
+
+/// The change of [`topology`] that gives each stage a segment of its own.
+pub const ONE_STAGE_A_SEGMENT: (&str, &str) = (
+    "[segment.front]\nstages = [\"admit\", \"decode\", \"detect\", \"embed\", \"match\"]\nworkers = 1 ",
+    "[segment.admit]\nstages = [\"admit\"]\n[segment.decode]\nstages = [\"decode\"]\n[segment.detect]\nstages = [\"detect\"]\n\
+     [segment.embed]\nstages = [\"embed\"]\n[segment.match]\nstages = [\"match\"]\nworkers = 1 ",
+);
+
+/// A site whose embedded log lies in `folder`.
+///
+/// # Panics
+/// When the topology is refused.
+#[must_use]
+pub fn embedded(folder: &Path, changes: &[(&str, &str)]) -> Arc<Site> {
+    let log = format!("dir = {:?}", folder.join("log"));
+    let mut all = vec![("dir = \"log\"", log.as_str())];
+    all.extend_from_slice(changes);
+    let file = folder.join("topology.toml");
+    std::fs::write(&file, topology(&all)).expect("written");
+    Arc::new(Site::open(&file, &home(), &stages::descriptors()).expect("a sound topology"))
+}

@@ -1,0 +1,10 @@
+//! The whole chain on the embedded log.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "test code: a panic is how it speaks"
+)]
+
+mod demo;
+mod layouts;
+mod refusals;
