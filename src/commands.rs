@@ -3,6 +3,7 @@
 mod accuracy;
 mod answer;
 mod demo;
+mod docs;
 mod models;
 mod publish;
 mod run;
@@ -86,6 +87,9 @@ enum Command {
     /// Measure
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// The pages of docs/ that are generated
+    #[command(subcommand, hide = true)]
+    Docs(docs::DocsCommand),
 }
 
 #[derive(Subcommand)]
@@ -117,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Detect(args) => answer::detect(&place, &args),
         Command::Models(command) => models::models(&place, &command),
         Command::Bench(BenchCommand::Accuracy(args)) => accuracy::accuracy(&place, &args),
+        Command::Docs(command) => docs::docs(&command),
     };
     drop(telemetry);
     match done {

@@ -13,6 +13,7 @@ import hashlib
 import json
 import sys
 import time
+import uuid
 from collections import OrderedDict
 from datetime import datetime, timezone
 
@@ -54,9 +55,11 @@ class Verdicts:
 
 
 def as_json(verdict):
-    """Ids and hashes as hex, times as ISO 8601."""
+    """Ids as UUIDs, hashes as hex, times as ISO 8601."""
     def text(value):
-        return value.hex() if isinstance(value, bytes) else value.isoformat()
+        if not isinstance(value, bytes):
+            return value.isoformat()
+        return str(uuid.UUID(bytes=value)) if len(value) == 16 else value.hex()
     return json.dumps(verdict, default=text, ensure_ascii=False)
 
 
@@ -80,13 +83,14 @@ def main():
     )
     parser.add_argument("--bootstrap", default="127.0.0.1:9092", help="host:port of a broker")
     parser.add_argument("--tenant", default="default")
-    parser.add_argument("--group", default="verdict-reader", help="consumer group: keeps the place")
+    parser.add_argument("--group", help="consumer group, which keeps the place; with --request-id a new one")
     parser.add_argument("--request-id", help="print only this one's verdict, then stop")
     parser.add_argument("--max-wait-seconds", type=float, default=float("inf"))
     arguments = parser.parse_args()
+    fresh = f"verdict-reader-{uuid.uuid4()}" if arguments.request_id else "verdict-reader"
     consumer = Consumer({
         "bootstrap.servers": arguments.bootstrap,
-        "group.id": arguments.group,
+        "group.id": arguments.group or fresh,
         "isolation.level": "read_committed",
         "auto.offset.reset": "earliest",
         "enable.auto.commit": False,

@@ -6,7 +6,7 @@ usage: accuracy.py PAIRS.csv OUT.csv [--profile open|accurate] [--min-face-px 10
 
 Reads `path_a,path_b,...` (paths relative to the CSV) and writes `path_a,path_b,score`; the score is
 empty where no face is found in one of the two. Of several faces the largest is taken.
-`--warp`, `--resize`, `--fit` and `--centres` choose between ways to resample that are all in use; the
+`--as-shiren` takes Shiren's choices; `--warp`, `--resize`, `--fit` and `--centres` choose between ways to resample that are all in use; the
 defaults are the plainest.
 """
 
@@ -99,8 +99,13 @@ def detect(net, picture, options):
     frame = step_up(content[0]), step_up(content[1])
     if options.fit == "stretch":
         content = frame
+    left, top = 0, 0
+    if options.fit == "centre":
+        left, top = (frame[0] - content[0]) // 2, (frame[1] - content[1]) // 2
     fed = numpy.zeros((frame[1], frame[0], 3), numpy.float32)
-    fed[: content[1], : content[0]] = resize(picture, content, options.resize)
+    fed[top : top + content[1], left : left + content[0]] = resize(
+        picture, content, options.resize
+    )
     factor = numpy.array([width / content[0], height / content[1]])
 
     heat, scales, offsets, points = (output[0] for output in net.run(fed))
@@ -109,6 +114,7 @@ def detect(net, picture, options):
         h, w = numpy.exp(scales[:, row, column]) * STRIDE
         y = (row + offsets[0, row, column] + 0.5) * STRIDE - h / 2
         x = (column + offsets[1, row, column] + 0.5) * STRIDE - w / 2
+        x, y = x - left, y - top
         five = points[:, row, column].reshape(5, 2)[:, ::-1] * [w, h] + [x, y]
         box = numpy.array([[x, y], [x + w, y + h]]) * factor
         faces.append((box.reshape(4), five * factor, float(heat[0, row, column])))
@@ -145,7 +151,7 @@ def chip(picture, face, template, side, options):
     """The aligned face, side x side."""
     box, points, _ = face
     if options.warp == "context":
-        picture, points = context(picture, box, points)
+        picture, points = context(picture, box, points, options)
     matrix = similarity(points, template)
     shrink = numpy.linalg.norm(matrix[:, 0])
     if options.warp == "area" and shrink < 1:
@@ -161,21 +167,21 @@ def chip(picture, face, template, side, options):
     return cv2.warpAffine(picture, matrix, (side, side), flags=cv2.INTER_LINEAR)
 
 
-def context(picture, box, points):
+def context(picture, box, points, options):
     """The face's surroundings, at most CONTEXT_PX large, and the points in them."""
     height, width = picture.shape[:2]
     half = max(box[2] - box[0], box[3] - box[1]) * CONTEXT / 2
     middle = (box[:2] + box[2:]) / 2
     left, top = numpy.floor(numpy.maximum(middle - half, 0)).astype(int)
     right, bottom = numpy.ceil(numpy.minimum(middle + half, [width, height])).astype(int)
-    piece = picture[top:bottom, left:right]
+    piece = numpy.ascontiguousarray(picture[top:bottom, left:right])
     points = points - [left, top]
     shrink = CONTEXT_PX / max(piece.shape[:2])
     if shrink < 1:
         size = round(piece.shape[1] * shrink), round(piece.shape[0] * shrink)
         points = points * [size[0] / piece.shape[1], size[1] / piece.shape[0]]
-        piece = resize(piece, size, "area")
-    return numpy.ascontiguousarray(piece), points
+        piece = resize(piece, size, "pil" if options.resize == "pil" else "area")
+    return piece, points
 
 
 def score(a, b, metric):
@@ -198,11 +204,18 @@ def arguments():
                         "scale; from the face's surroundings at 384 pixels")  # fmt: skip
     parser.add_argument("--resize", choices=["linear", "area", "pil"], default="linear",
                         help="how the picture is shrunk for the detector")  # fmt: skip
-    parser.add_argument("--fit", choices=["pad", "stretch"], default="pad",
-                        help="how it is brought to multiples of 32")  # fmt: skip
+    parser.add_argument("--fit", choices=["pad", "centre", "stretch"], default="pad",
+                        help="how it is brought to multiples of 32: black at the right and below, "
+                        "black all round, or stretched")  # fmt: skip
+    parser.add_argument("--as-shiren", action="store_true",
+                        help="the choices that Shiren documents: --warp context --resize pil "
+                        "--fit centre --centres half")  # fmt: skip
     parser.add_argument("--centres", choices=["whole", "half"], default="whole",
                         help="where the middle of the first pixel is in the warp: 0 or .5")  # fmt: skip
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.as_shiren:
+        options.warp, options.resize, options.fit, options.centres = "context", "pil", "centre", "half"
+    return options
 
 
 def main():

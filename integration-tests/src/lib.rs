@@ -3,5 +3,6 @@
 
 pub mod broker;
 pub mod events;
+pub mod processes;
 pub mod run;
 pub mod site;

@@ -9,6 +9,7 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::digest::Digest;
 
 /// Avro single-object marker.
 const SINGLE_OBJECT: [u8; 2] = [0xC3, 0x01];
@@ -119,9 +120,19 @@ impl SchemaSet {
     }
 }
 
+/// CRC-64-AVRO of the Parsing Canonical Form. apache-avro leaves a primitive that carried a logical
+/// type as `{"type":"long"}`; the specification's rule [PRIMITIVES] wants `"long"`, as every other
+/// implementation writes it, and a producer's fingerprint must be ours.
 fn fingerprint(schema: &Schema) -> [u8; 8] {
+    let mut canonical = schema.canonical_form();
+    for primitive in [
+        "null", "boolean", "int", "long", "float", "double", "bytes", "string",
+    ] {
+        let wrapped = format!("{{\"type\":\"{primitive}\"}}");
+        canonical = canonical.replace(&wrapped, &format!("\"{primitive}\""));
+    }
     let mut bytes = [0; 8];
-    bytes.copy_from_slice(&schema.fingerprint::<Rabin>().bytes);
+    bytes.copy_from_slice(&Rabin::digest(canonical));
     bytes
 }
 

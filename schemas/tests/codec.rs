@@ -195,6 +195,32 @@ fn frozen_schemas_stay_compatible() {
     for_each_record!(check);
 }
 
+/// Fingerprints as another implementation computes them (fastavro 1.13; vectors/fingerprints.json):
+/// a producer of any language must be understood.
+#[test]
+fn fingerprints_are_the_specifications() {
+    let vectors: BTreeMap<String, String> =
+        serde_json::from_str(include_str!("../vectors/fingerprints.json")).unwrap();
+    fn check<T: Wire>(vectors: &BTreeMap<String, String>) {
+        let ours: String = T::schemas()
+            .fingerprint()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(vectors.get(T::NAME), Some(&ours), "{}", T::NAME);
+    }
+    check::<Request>(&vectors);
+    check::<AdmittedCase>(&vectors);
+    check::<StillCase>(&vectors);
+    check::<FaceCase>(&vectors);
+    check::<TemplateCase>(&vectors);
+    check::<CanonicalVerdict>(&vectors);
+    check::<Verdict>(&vectors);
+    check::<Results>(&vectors);
+    check::<Evidence>(&vectors);
+    check::<DeadLetter>(&vectors);
+}
+
 /// The newest frozen version is the current schema: a change must add a version, not edit one.
 #[test]
 fn current_schema_is_frozen_too() {

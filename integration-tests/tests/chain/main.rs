@@ -5,6 +5,8 @@
     reason = "test code: a panic is how it speaks"
 )]
 
+mod accuracy;
 mod demo;
+mod house;
 mod layouts;
 mod refusals;

@@ -84,13 +84,10 @@ impl Detect {
         &mut self,
         still: &StillPicture,
         min_face_px: u32,
-    ) -> Result<FacedPicture, Refusal> {
+    ) -> Result<FacedPicture, Box<Refusal>> {
         let found = self
             .find(&still.bytes, min_face_px)
-            .map_err(|rejection| Refusal {
-                rejection,
-                picture: None,
-            })?;
+            .map_err(|rejection| refused(rejection, None))?;
         let mut picture = faced(still, &found);
         match self.subject(&found, still.role, min_face_px) {
             Ok((subject, rule, crop)) => {
@@ -101,10 +98,7 @@ impl Detect {
                 }
                 Ok(picture)
             }
-            Err(rejection) => Err(Refusal {
-                rejection,
-                picture: Some(picture),
-            }),
+            Err(rejection) => Err(refused(rejection, Some(picture))),
         }
     }
 
@@ -285,6 +279,10 @@ impl Stage for Detect {
             _ => self.faces(case, min_face_px),
         }
     }
+}
+
+fn refused(rejection: Rejection, picture: Option<FacedPicture>) -> Box<Refusal> {
+    Box::new(Refusal { rejection, picture })
 }
 
 fn faced(still: &StillPicture, found: &Found) -> FacedPicture {

@@ -164,7 +164,11 @@ impl Poller {
             }
         };
         match records::copy(message, &topic) {
-            Ok(record) => self.queues.push(record),
+            Ok(record) => {
+                if !self.queues.push(record) {
+                    self.stop(unavailable(format!("records of {topic} came out of order")));
+                }
+            }
             Err(error) => self.stop(error),
         }
     }

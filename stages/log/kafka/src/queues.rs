@@ -149,18 +149,22 @@ impl Queues {
         part.is_some_and(|part| part.bytes < share)
     }
 
-    /// Queues a record.
-    pub(crate) fn push(&self, record: Record) {
+    /// Queues a record; false when it is out of order, which no later record can mend.
+    pub(crate) fn push(&self, record: Record) -> bool {
         let mut state = self.state();
         let place = (Arc::clone(&record.topic), record.partition);
         let Some(part) = state.parts.get_mut(&place) else {
-            return;
+            return true;
         };
+        if part.position.is_some_and(|next| record.offset < next) {
+            return false;
+        }
         part.position = Some(record.offset + 1);
         part.bytes += record.size_bytes();
         part.queue.push_back(record);
         drop(state);
         self.came.notify_all();
+        true
     }
 
     fn share(&self, parts: usize) -> usize {

@@ -197,6 +197,10 @@ impl Settings {
                 "queued.max.messages.kbytes",
                 (fetch_bytes / 1024).to_string(),
             );
+        // A full queue is looked at again after this, by default after 1 s.
+        if !self.0.properties.contains_key("fetch.queue.backoff.ms") {
+            config.set("fetch.queue.backoff.ms", "10");
+        }
         if self.0.properties.get("group.protocol").map(String::as_str) != Some("consumer") {
             config
                 .set("session.timeout.ms", self.0.session_timeout_ms.to_string())

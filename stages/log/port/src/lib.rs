@@ -102,7 +102,9 @@ pub struct WorkerOptions {
     pub bundle_max_bytes: usize,
     /// Longest wait for the first record of a bundle. Once one is there, an empty queue closes the bundle at once.
     pub poll_max_wait: Duration,
-    /// Most bytes held in queues ahead of the worker before it pauses its partitions.
+    /// Most bytes held in queues ahead of the worker before it takes no more, shared evenly by its
+    /// partitions. Kafka's client holds as much again, at least 64 KiB a partition; the embedded
+    /// log holds nothing ahead.
     pub queue_max_bytes: usize,
 }
 
@@ -211,7 +213,9 @@ pub trait Worker: Send {
     /// reads its records again, so dropping a bundle loses nothing.
     ///
     /// # Errors
-    /// [`LogError::OffsetOutOfRange`] when the committed offset is no longer inside the log's range: an operator decides, the worker never jumps.
+    /// [`LogError::OffsetOutOfRange`] when the committed offset is no longer inside the log's
+    /// range: an operator decides, the worker never jumps. After any error the worker repeats it:
+    /// drop it, and on [`LogError::Unavailable`] open a new one.
     fn next_bundle(&mut self) -> Result<Option<Bundle>, LogError>;
 
     /// Writes `outputs` and moves the group's offsets behind `bundle`, both or neither.
