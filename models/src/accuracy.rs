@@ -235,8 +235,9 @@ pub fn wilson_95(rate: f64, n: u64) -> (f64, f64) {
     let middle = rate + square / (2.0 * n);
     let spread = Z_95 * (rate * (1.0 - rate) / n + square / (4.0 * n * n)).sqrt();
     let whole = 1.0 + square / n;
+    // At rate 0 the lower end is 0; the difference leaves a rounding error.
     (
-        ((middle - spread) / whole).max(0.0),
+        if rate > 0.0 { ((middle - spread) / whole).max(0.0) } else { 0.0 },
         ((middle + spread) / whole).min(1.0),
     )
 }

@@ -85,7 +85,7 @@ pub fn load(
 fn case(entry: Entry, folder: &Path, prefix: &str, limits: &StillLimits) -> anyhow::Result<Case> {
     let kind: RequestKind = entry.kind.parse().map_err(anyhow::Error::msg)?;
     let events = entry.events.unwrap_or(1);
-    if events < 1 || events > MAX_EVENTS {
+    if !(1..=MAX_EVENTS).contains(&events) {
         bail!("{}: events is not within 1..={MAX_EVENTS}", entry.id);
     }
     let mut request = requests::request(&format!("{prefix}{}", entry.id), kind);

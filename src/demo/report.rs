@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use base64::Engine;
 use shiren_contract::codes;
-use shiren_schemas::records::{Comparison, Evidence, FacedPicture};
+use shiren_schemas::records::{Check, Comparison, Evidence, FacedPicture};
 
 use super::cases::Case;
 use super::judge::Outcome;
@@ -82,18 +82,7 @@ fn case(page: &mut String, entry: &Entry<'_>) {
     page.push_str("<div class=\"facts\">");
     if let Some(verdict) = &entry.outcome.verdict {
         reasons(page, &verdict.canonical.reason_codes);
-        page.push_str("<table><tr><th>check</th><th>state</th><th>reason</th></tr>");
-        for check in &verdict.canonical.checks {
-            let reason = check.reason_code.as_deref().unwrap_or("");
-            let _ = write!(
-                page,
-                "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
-                escape(&check.name),
-                check.state,
-                escape(reason)
-            );
-        }
-        page.push_str("</table>");
+        checks(page, &verdict.canonical.checks);
         let _ = write!(
             page,
             "<p class=\"id\">verdict {}</p>",
@@ -107,6 +96,19 @@ fn case(page: &mut String, entry: &Entry<'_>) {
         grounds(page, evidence);
     }
     page.push_str("</div></div></section>");
+}
+
+fn checks(page: &mut String, checks: &[Check]) {
+    if checks.is_empty() {
+        return;
+    }
+    page.push_str("<table><tr><th>check</th><th>state</th><th>reason</th></tr>");
+    for check in checks {
+        let reason = check.reason_code.as_deref().unwrap_or("");
+        let (name, reason) = (escape(&check.name), escape(reason));
+        let _ = write!(page, "<tr><td>{name}</td><td>{}</td><td>{reason}</td></tr>", check.state);
+    }
+    page.push_str("</table>");
 }
 
 fn reasons(page: &mut String, codes_found: &[String]) {

@@ -68,17 +68,17 @@ codes! {
     FACE_TOO_SMALL "face_too_small" "The subject's face is narrower than the scene's min_face_px." "Come closer, or send the picture at its original size.";
     FACE_ROTATED "face_rotated" "The subject's face is turned by more than the limit in the picture's plane." "Hold the camera upright, or send the EXIF orientation.";
     MULTIPLE_FACES "multiple_faces" "More than one face where one is expected. With decision error: none is the subject by a clear margin. Otherwise: only the subject named in the evidence was compared." "See to it that one person is in the picture.";
-    FACES_OVER_LIMIT "faces_over_limit" "More faces than detect.max_faces; the largest ones are kept." "Send a closer picture if the others matter.";
+    FACES_OVER_LIMIT "faces_over_limit" "More faces than detect.max_faces; those with the best detection scores are kept." "Send a closer picture if the others matter.";
     // Checks
     COMPARISON_BELOW_THRESHOLD "comparison_below_threshold" "The comparison score is below the threshold of the scene's false-match rate." "These are not shown to be the same person; take a new picture if they should be.";
     LIVENESS_NOT_CHECKED "liveness_not_checked" "Liveness did not run: no stage of this topology checks it." "Do not take the verdict for proof of a live person.";
-    QUALITY_NOT_CHECKED "quality_not_checked" "Quality did not run: no stage of this topology checks it." "Nothing.";
+    QUALITY_NOT_CHECKED "quality_not_checked" "Quality did not run: no stage of this topology checks it." "Nothing, unless the scene should require it.";
     REQUIRED_CHECK_NOT_RUN "required_check_not_run" "The scene requires a check that did not run, so nothing is accepted." "Run the stage, or do not require its check in this scene.";
     THRESHOLD_EXTRAPOLATED "threshold_extrapolated" "The threshold lies where too few false matches were seen to measure it; it was extrapolated." "Calibrate with more pairs (docs/thresholds.md).";
     CALIBRATION_MISSING "calibration_missing" "No calibration table for this model and reference kind supports the scene's false-match rate." "Choose a rate that the table supports, or bring a table.";
     REFERENCE_KIND_UNSUPPORTED "reference_kind_unsupported" "No calibration table for this reference kind." "Use `live` or `on_file`, or bring a table.";
     // Faults of the chain
-    STAGE_FAILED "stage_failed" "A stage failed on this case; the case is closed as an error." "Look at the dead letter, and replay it after the fault is mended.";
+    STAGE_FAILED "stage_failed" "A stage failed on this case; the case is closed as an error." "Look at the worker's log and the dead letter; publish the request again when the fault is mended.";
     RECORD_TOO_LARGE "record_too_large" "A record between stages would exceed topics.max_record_bytes; the case is closed as an error." "Raise topics.max_record_bytes, or lower detect.crop_max_side_px.";
     MODEL_FAILED "model_failed" "A model could not be run on this picture." "Look at the worker's log.";
     TEMPLATE_INVALID "template_invalid" "A model gave a template that is not finite or has no length." "Look at the worker's log; this face cannot be compared.";

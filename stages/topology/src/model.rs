@@ -166,8 +166,6 @@ pub struct Runtime {
     pub rerun_max_attempts: u32,
     /// Dead letters in a row after which the segment stops.
     pub dead_letters_max_consecutive: u32,
-    /// Largest difference between this machine's clock and append time, milliseconds.
-    pub clock_skew_max_ms: u64,
     /// Largest deadline that a request may ask for, milliseconds.
     pub deadline_max_ms: u64,
 }

@@ -182,7 +182,6 @@ pub const SETTINGS: &[Setting] = &[
     integer("runtime.drain_max_ms", 100, 8_000, 5 * MINUTE_MS, "Longest time from SIGTERM to the end of the process."),
     integer("runtime.rerun_max_attempts", 1, 5, 100, "Runs of one bundle whose commit fails, before the worker stops with an error."),
     integer("runtime.dead_letters_max_consecutive", 1, 100, 1_000_000, "Dead letters in a row after which the segment stops: something is wrong with it or its producers."),
-    integer("runtime.clock_skew_max_ms", 100, 5_000, HOUR_MS, "Largest difference between this machine's clock and the log's; beyond it a worker is not ready."),
     integer("runtime.deadline_max_ms", 1, 10 * MINUTE_MS, 7 * DAY_MS, "Largest deadline_ms that a request or a scene may have."),
     // models
     text("models.profile", Form::Name, Absent::Text("open"), "Profile of the manifest: which weights run."),
@@ -195,7 +194,7 @@ pub const SETTINGS: &[Setting] = &[
     integer("stills.min_side_px", 1, 32, 4096, "Shortest side of a picture."),
     integer("stills.decode_max_ms", 10, 5_000, MINUTE_MS, "Longest time to decode one picture."),
     // detect
-    integer("detect.max_faces", 1, 32, 1024, "Most faces kept of one picture, the largest ones."),
+    integer("detect.max_faces", 1, 32, 1024, "Most faces kept of one picture, those with the best detection scores."),
     integer("detect.crop_max_side_px", 112, 384, 2048, "Longest side of a face's crop."),
     integer("detect.crop_max_bytes", 37_632, 442_368, 16 * MIB, "Most bytes of a crop: raw RGB, side x side x 3."),
     number("detect.crop_context", 1.0, 2.7, 6.0, "Side of a crop as a multiple of the face box."),
