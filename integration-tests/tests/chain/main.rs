@@ -10,3 +10,4 @@ mod demo;
 mod house;
 mod layouts;
 mod refusals;
+mod trace;
