@@ -42,11 +42,7 @@ impl OneShot {
         let options = site.runtime_options(&[], 0)?;
         let segment = Segment::build(&stages::registry(site), &topology.chain, &topology.chain)
             .map_err(|error| anyhow::anyhow!("{error}"))?;
-        let tenant = topology
-            .tenants
-            .first()
-            .cloned()
-            .context("the topology has no tenant")?;
+        let tenant = site.tenant(None)?;
         let emitter = options.emitter(Lane::Interactive, "one-shot");
         Ok(Self {
             segment,

@@ -84,6 +84,21 @@ impl Site {
         })
     }
 
+    /// The tenant named, or the first.
+    ///
+    /// # Errors
+    /// The topology does not have it.
+    pub fn tenant(&self, named: Option<&str>) -> anyhow::Result<String> {
+        let tenants = &self.topology.tenants;
+        let found = match named {
+            Some(name) => tenants.iter().find(|tenant| *tenant == name),
+            None => tenants.first(),
+        };
+        found.cloned().with_context(|| {
+            format!("no tenant {}; the topology has {}", named.unwrap_or(""), tenants.join(", "))
+        })
+    }
+
     /// Limits on stills.
     #[must_use]
     pub fn still_limits(&self) -> StillLimits {

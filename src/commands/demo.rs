@@ -162,11 +162,7 @@ fn publish_and_await(
     cases: &[Case],
     args: &DemoArgs,
 ) -> anyhow::Result<Done> {
-    let tenant = site
-        .topology
-        .tenants
-        .first()
-        .context("the topology has no tenant")?;
+    let tenant = &site.tenant(None)?;
     let mut reader = VerdictReader::open(log, tenant, Mode::Live, Start::End)?;
     let started = Instant::now();
     let mut publisher = log.publisher()?;

@@ -49,19 +49,7 @@ pub(crate) struct PublishArgs {
 
 pub(crate) fn publish(place: &Place, args: &PublishArgs) -> anyhow::Result<ExitCode> {
     let (site, log) = place.log()?;
-    let first = site
-        .topology
-        .tenants
-        .first()
-        .cloned()
-        .context("the topology has no tenant")?;
-    let tenant = args.tenant.clone().unwrap_or(first);
-    if !site.topology.tenants.contains(&tenant) {
-        bail!(
-            "no tenant {tenant}; the topology has {}",
-            site.topology.tenants.join(", ")
-        );
-    }
+    let tenant = site.tenant(args.tenant.as_deref())?;
     if !site.topology.lanes.contains(&args.lane) {
         bail!("lane {} is not in the topology's lanes", args.lane);
     }

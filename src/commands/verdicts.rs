@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 use shiren_log::Start;
 use shiren_schemas::records::{Mode, Verdict};
@@ -32,13 +31,7 @@ pub(crate) struct VerdictsArgs {
 
 pub(crate) fn verdicts(place: &Place, args: &VerdictsArgs) -> anyhow::Result<ExitCode> {
     let (site, log) = place.log()?;
-    let first = site
-        .topology
-        .tenants
-        .first()
-        .cloned()
-        .context("the topology has no tenant")?;
-    let tenant = args.tenant.clone().unwrap_or(first);
+    let tenant = site.tenant(args.tenant.as_deref())?;
     let start = if args.new {
         Start::End
     } else {
