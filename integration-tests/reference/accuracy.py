@@ -29,7 +29,7 @@ except ImportError:  # Python 3.10
 REPOSITORY = Path(__file__).resolve().parents[2]
 # CenterFace: pixels on the net that the smallest face wanted gets, what its sides are multiples of,
 # its stride, its threshold and the overlap above which the weaker of two faces goes.
-FACE_NET_PX, NET_STEP_PX, STRIDE, THRESHOLD, MAX_IOU = 20, 32, 4, 0.5, 0.3
+FACE_NET_PX, NET_STEP_PX, STRIDE, THRESHOLD, MAX_IOU = 24, 32, 4, 0.3, 0.3
 # Side of a face's surroundings in sides of its box, and the most pixels that they are kept at.
 CONTEXT, CONTEXT_PX = 2.7, 384
 # Where the eyes, the nose and the corners of the mouth lie on a chip, in pixels.

@@ -8,7 +8,7 @@ use shiren_contract::raster::Rgb8;
 use crate::geometry::Face;
 
 /// Width a face needs on the net to be found, in net pixels (measured: docs/accuracy.md).
-pub const FACE_NET_PX: u32 = 20;
+pub const FACE_NET_PX: u32 = 24;
 /// The net's sides are multiples of this.
 pub const NET_STEP_PX: u32 = 32;
 /// No net side is shorter than this unless the picture is: below it, five landmarks are guesswork.
@@ -113,9 +113,9 @@ mod tests {
     #[test]
     fn sizes_of_the_measured_table() {
         let net = |w, h, face| NetFrame::for_smallest_face(w, h, face, 4096).net;
-        assert_eq!(net(1920, 1080, 100), (384, 224));
-        assert_eq!(net(1920, 1080, 40), (960, 544));
-        assert_eq!(net(1080, 1920, 40), (544, 960));
+        assert_eq!(net(1920, 1080, 100), (480, 288));
+        assert_eq!(net(1920, 1080, 40), (1152, 672));
+        assert_eq!(net(1080, 1920, 40), (672, 1152));
         assert_eq!(net(1920, 1080, 10), (1920, 1088));
         assert_eq!(net(1920, 1080, 1000), (64, 64));
         assert_eq!(net(40, 30, 40), (64, 32));
