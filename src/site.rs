@@ -95,7 +95,11 @@ impl Site {
             None => tenants.first(),
         };
         found.cloned().with_context(|| {
-            format!("no tenant {}; the topology has {}", named.unwrap_or(""), tenants.join(", "))
+            format!(
+                "no tenant {}; the topology has {}",
+                named.unwrap_or(""),
+                tenants.join(", ")
+            )
         })
     }
 

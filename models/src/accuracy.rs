@@ -237,7 +237,11 @@ pub fn wilson_95(rate: f64, n: u64) -> (f64, f64) {
     let whole = 1.0 + square / n;
     // At rate 0 the lower end is 0; the difference leaves a rounding error.
     (
-        if rate > 0.0 { ((middle - spread) / whole).max(0.0) } else { 0.0 },
+        if rate > 0.0 {
+            ((middle - spread) / whole).max(0.0)
+        } else {
+            0.0
+        },
         ((middle + spread) / whole).min(1.0),
     )
 }

@@ -106,7 +106,11 @@ fn checks(page: &mut String, checks: &[Check]) {
     for check in checks {
         let reason = check.reason_code.as_deref().unwrap_or("");
         let (name, reason) = (escape(&check.name), escape(reason));
-        let _ = write!(page, "<tr><td>{name}</td><td>{}</td><td>{reason}</td></tr>", check.state);
+        let _ = write!(
+            page,
+            "<tr><td>{name}</td><td>{}</td><td>{reason}</td></tr>",
+            check.state
+        );
     }
     page.push_str("</table>");
 }

@@ -1,6 +1,7 @@
 //! Case C03: the same pixels give the same template by every path, and red stays red.
 //!
-//! dlib's score is 1 - distance. Templates 0.1 apart agree to a cosine above 0.99.
+//! dlib's score is 1 - distance. Its templates are longer than 1; two of length 1 that agree to a cosine
+//! of 0.99, which the case asks for, are 0.141 apart.
 
 use image::{Rgb, RgbImage};
 
@@ -9,7 +10,7 @@ use crate::files;
 use crate::pictures::pixels;
 
 /// Least score between two files of the same pixels.
-const SAME_PIXELS: f64 = 0.9;
+const SAME_PIXELS: f64 = 0.859;
 const PORTRAITS: [&str; 6] = [
     "obama2.jpg",
     "astronaut.png",
