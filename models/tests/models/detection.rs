@@ -123,7 +123,7 @@ fn small_faces_are_found_at_the_size_asked_for() {
         boxes.push(paste(&mut canvas, picture, face, 40.0, at));
     }
     let found = detector.detect(&from_image(&canvas), 40).unwrap();
-    assert_eq!(found.net_size, (960, 544));
+    assert_eq!(found.net_size, (1152, 672));
     let hits = boxes
         .iter()
         .filter(|bbox| found.faces.iter().any(|face| face.bbox.iou(bbox) > 0.4))
