@@ -312,6 +312,11 @@ def model_steps(manifest, home, profile):
     for name in sorted({model for roles in chosen for model in roles.values()}):
         model = manifest["model"][name]
         source, onnx = model["source"], model["onnx"]
+        if source["registry"] == "file":
+            # Brought by the operator: there is nowhere to fetch it from.
+            if not is_right(home / "models" / onnx["file"], onnx["sha256"]):
+                raise Failure(f"model {name} was imported from {source['file']}: import it again")
+            continue
         if "archive_sha256" not in source:
             raise Failure(f"model {name}: `archive_sha256` is missing in models/manifest.toml")
         package = Package(

@@ -2,8 +2,13 @@
 
 mod accuracy;
 mod answer;
+mod bench_chain;
+mod bench_memory;
+mod bench_record;
 mod demo;
 mod docs;
+mod explain;
+mod graph;
 mod models;
 mod publish;
 mod run;
@@ -11,7 +16,7 @@ mod topics;
 mod validate;
 mod verdicts;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -54,6 +59,11 @@ impl Place {
         Ok(Arc::new(site))
     }
 
+    /// The wiring document.
+    pub(crate) fn topology(&self) -> &Path {
+        &self.topology
+    }
+
     /// The site and its log.
     pub(crate) fn log(&self) -> anyhow::Result<(Arc<Site>, Arc<dyn Log>)> {
         let site = self.site()?;
@@ -70,6 +80,10 @@ enum Command {
     Run(run::RunArgs),
     /// Check topology.toml; every problem at once
     Validate(validate::ValidateArgs),
+    /// What a code means, and what to do about it; without one, a list of all
+    Explain(explain::ExplainArgs),
+    /// Draw stages, segments and topics, for each kind of request
+    Graph(graph::GraphArgs),
     /// Create the topics, or bring their settings up to date
     #[command(subcommand)]
     Topics(topics::TopicsCommand),
@@ -96,6 +110,13 @@ enum Command {
 enum BenchCommand {
     /// Error rates of 1:1 comparison over a list of pairs
     Accuracy(accuracy::AccuracyArgs),
+    /// CPU of the fused chain against floors measured beside it
+    Chain(bench_chain::ChainArgs),
+    /// Peak memory of a worker process that gets more than it can do
+    Memory(bench_memory::MemoryArgs),
+    /// Keep a result in benches/results; scripts/bench calls it
+    #[command(hide = true)]
+    Record(bench_record::RecordArgs),
 }
 
 /// Parses the command line and runs the command. Exit code 1: it failed; 2: its words are wrong.
@@ -114,6 +135,8 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::demo(&place, &args),
         Command::Run(args) => run::run(&place, &args),
         Command::Validate(args) => validate::validate(&place, &args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Graph(args) => graph::graph(&place, &args),
         Command::Topics(command) => topics::topics(&place, &command),
         Command::Publish(args) => publish::publish(&place, &args),
         Command::Verdicts(args) => verdicts::verdicts(&place, &args),
@@ -121,6 +144,9 @@ pub fn main() -> ExitCode {
         Command::Detect(args) => answer::detect(&place, &args),
         Command::Models(command) => models::models(&place, &command),
         Command::Bench(BenchCommand::Accuracy(args)) => accuracy::accuracy(&place, &args),
+        Command::Bench(BenchCommand::Chain(args)) => bench_chain::chain(&place, &args),
+        Command::Bench(BenchCommand::Memory(args)) => bench_memory::memory(&place, &args),
+        Command::Bench(BenchCommand::Record(args)) => bench_record::record(&args),
         Command::Docs(command) => docs::docs(&command),
     };
     drop(telemetry);

@@ -3,11 +3,16 @@
 //! This package is the `shiren` command and the wiring behind it: topology.toml to stages, log and
 //! runtime ([`site`]). A program with stages of its own uses [`site::Site`] with a registry of its own.
 
+pub mod bench;
 pub mod case_reader;
+pub mod checks;
+pub mod codes;
 pub mod commands;
 pub mod demo;
 pub mod one_shot;
+mod performance_page;
 pub mod requests;
 pub mod site;
 pub mod stages;
 pub mod telemetry;
+mod topics_page;

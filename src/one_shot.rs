@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use shiren_contract::stage::Arrival;
-use shiren_log::Record;
+use shiren_log::{NewRecord, Record};
 use shiren_runtime::{Emitter, Segment, now_us};
 use shiren_schemas::records::{DeadLetter, Evidence, Lane, Request, Results, Verdict};
 use shiren_schemas::topics::Topic;
@@ -52,11 +52,11 @@ impl OneShot {
         })
     }
 
-    /// Takes one request through the chain.
+    /// The record of a request, as a log would hand it over.
     ///
     /// # Errors
-    /// The record is larger than a topic would take it, or ended without a verdict.
-    pub fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
+    /// The record is larger than a topic would take it.
+    pub fn record(&self, request: &Request) -> anyhow::Result<Record> {
         let (new, _) = requests::record(&self.tenant, Lane::Interactive, request)?;
         if new.value.len() > self.emitter.max_record_bytes {
             bail!(
@@ -65,7 +65,7 @@ impl OneShot {
                 self.emitter.max_record_bytes
             );
         }
-        let record = Record {
+        Ok(Record {
             partition: keys::partition(&new.key, self.partitions),
             topic: new.topic,
             offset: 0,
@@ -73,7 +73,14 @@ impl OneShot {
             key: Some(new.key),
             value: Some(new.value),
             headers: Vec::new(),
-        };
+        })
+    }
+
+    /// Takes one record through the chain: the records that a log would be given.
+    ///
+    /// # Errors
+    /// A stage panicked and could not be built anew, or a fault of this program.
+    pub fn process(&mut self, record: &Record) -> anyhow::Result<Vec<NewRecord>> {
         let arrival = Arrival {
             topic: record.topic.clone(),
             partition: record.partition,
@@ -87,8 +94,17 @@ impl OneShot {
             .segment
             .process(arrival, opentelemetry::Context::new(), now_us())
             .map_err(|error| anyhow::anyhow!("{error}"))?;
+        Ok(self.emitter.records(record, emissions, now_us())?)
+    }
+
+    /// Takes one request through the chain.
+    ///
+    /// # Errors
+    /// The record is larger than a topic would take it, or ended without a verdict.
+    pub fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
+        let record = self.record(request)?;
         let (mut verdict, mut results, mut evidence) = (None, None, None);
-        for out in self.emitter.records(&record, emissions, now_us())? {
+        for out in self.process(&record)? {
             match Topic::parse(&out.topic) {
                 Some(Topic::Verdicts { .. }) => verdict = Some(Verdict::decode(&out.value)?),
                 Some(Topic::Results { .. }) => results = Some(Results::decode(&out.value)?),

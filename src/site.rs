@@ -12,7 +12,7 @@ use shiren_models::{Manifest, ModelError};
 use shiren_runtime::{Options, SegmentOptions, WorkerBounds};
 use shiren_schemas::records::Mode;
 use shiren_schemas::topics::Topic;
-use shiren_topology::{LogSettings, Topology};
+use shiren_topology::{LogSettings, Problem, Topology};
 
 /// Bytes of a refused record that its dead letter keeps: framing and the first fields, no picture.
 const DEAD_LETTER_HEAD_MAX_BYTES: usize = 64;
@@ -27,6 +27,8 @@ pub struct Site {
     pub home: PathBuf,
     /// Folder of topology.toml; relative paths in it start there.
     pub root: PathBuf,
+    /// The stages that the topology may name: Shiren's own, and those of the program.
+    pub stages: Vec<StageDescriptor>,
 }
 
 impl Site {
@@ -41,17 +43,30 @@ impl Site {
                 file.display()
             )
         })?;
-        match shiren_topology::parse(&text, &file.display().to_string(), environment(), stages) {
-            Ok(topology) => Ok(Self {
-                topology,
-                home: home.to_owned(),
-                root: file.parent().map(Path::to_owned).unwrap_or_default(),
-            }),
-            Err(problems) => {
-                let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                bail!("{}", list.join("\n"))
-            }
-        }
+        Self::read(&text, file, home, stages).map_err(|problems| {
+            let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!("{}", list.join("\n"))
+        })
+    }
+
+    /// As [`Site::open`], of a `text` that was read from `file`.
+    ///
+    /// # Errors
+    /// Every problem of the topology.
+    pub fn read(
+        text: &str,
+        file: &Path,
+        home: &Path,
+        stages: &[StageDescriptor],
+    ) -> Result<Self, Vec<Problem>> {
+        let name = file.display().to_string();
+        let topology = shiren_topology::parse(text, &name, environment(), stages)?;
+        Ok(Self {
+            topology,
+            home: home.to_owned(),
+            root: file.parent().map(Path::to_owned).unwrap_or_default(),
+            stages: stages.to_vec(),
+        })
     }
 
     /// The log that the topology names.
@@ -206,6 +221,7 @@ impl Site {
                 commit_max_attempts: t.runtime.rerun_max_attempts,
                 rebuild_max_attempts: REBUILD_MAX_ATTEMPTS,
                 dead_letters_max_consecutive: t.runtime.dead_letters_max_consecutive,
+                max_resident_mib: t.runtime.max_resident_mib,
             },
             expires_after_ms: t
                 .scenes

@@ -53,7 +53,7 @@ fn on<S: Stage>(
 
 fn build_admit(site: &Site) -> Admit {
     let chain = &site.topology.chain;
-    let behind = descriptors().into_iter().filter(|stage| {
+    let behind = site.stages.iter().filter(|stage| {
         stage.name != Admit::DESCRIPTOR.name && chain.iter().any(|name| name == stage.name)
     });
     Admit::new(shiren_admit::Config {

@@ -171,6 +171,11 @@ fn properties(port: u16, controller: u16, data: &Path) -> String {
         ("group.initial.rebalance.delay.ms", "0".into()),
         ("message.max.bytes", "16777216".into()),
         ("replica.fetch.max.bytes", "16777216".into()),
+        // What a dead worker left open is looked for at once, not every ten seconds.
+        (
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+            "200".into(),
+        ),
         // Retention and compaction come within seconds, not minutes.
         ("log.initial.task.delay.ms", "500".into()),
         ("log.retention.check.interval.ms", "500".into()),

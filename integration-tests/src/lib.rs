@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, reason = "test code: a panic is how it speaks")]
 
 pub mod broker;
+pub mod dice;
 pub mod events;
 pub mod processes;
 pub mod run;

@@ -1,8 +1,8 @@
 //! Running a chain in this process and reading what came of it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use shiren::case_reader::VerdictReader;
 use shiren::site::Site;
@@ -11,8 +11,12 @@ use shiren_log::{Log, Start};
 use shiren_runtime::{Drain, Runtime, Summary};
 use shiren_schemas::records::{Lane, Mode, Request, Verdict};
 
+use crate::{events, site};
+
 /// Longest wait for all verdicts of a test.
 pub const MAX_WAIT: Duration = Duration::from_secs(120);
+/// Longest wait of one look for more of them.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Publishes `requests` for the tenant `default`.
 ///
@@ -20,9 +24,12 @@ pub const MAX_WAIT: Duration = Duration::from_secs(120);
 /// When the log refuses them.
 pub fn publish(log: &dyn Log, requests: &[Request]) {
     let mut publisher = log.publisher().expect("a publisher");
-    for request in requests {
-        let (record, _) = requests::record("default", Lane::Interactive, request).expect("encoded");
-        publisher.publish(vec![record]).expect("published");
+    let record =
+        |request| requests::record("default", Lane::Interactive, request).expect("encoded");
+    // A megabyte or two at a time: a busy machine takes that well within the delivery timeout.
+    for part in requests.chunks(20) {
+        let records = part.iter().map(|request| record(request).0);
+        publisher.publish(records.collect()).expect("published");
     }
 }
 
@@ -51,6 +58,37 @@ pub fn beside<T>(site: &Arc<Site>, log: &Arc<dyn Log>, work: impl FnOnce() -> T)
     })
 }
 
+/// Events of a run that is compared with [`undisturbed`], at most.
+pub const EVENTS: usize = 200;
+
+/// What every layout and every disturbed run must come to: the canonical verdicts of the first
+/// `count` of the [`EVENTS`] events, of an undisturbed run on the embedded log, all in one.
+/// It is made once for all tests of a program.
+///
+/// # Panics
+/// When the run fails.
+#[must_use]
+pub fn undisturbed(count: usize) -> BTreeMap<String, String> {
+    static CANONICAL: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+    let all = CANONICAL.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let site = site::embedded(folder.path(), &[site::LARGE_FACES]);
+        let log = site.open_log().expect("a log");
+        log.apply_topics(&site.topics()).expect("topics");
+        publish(log.as_ref(), &events::requests(&site.home, EVENTS));
+        let (verdicts, summary) = beside(&site, &log, || verdicts(log.as_ref(), EVENTS));
+        assert_eq!((summary.verdicts, summary.dead_letters), (200, 0));
+        canonical(&verdicts)
+    });
+    let mut first = all.clone();
+    first.retain(|event, _| {
+        let number = event.strip_prefix("event-").and_then(|n| n.parse().ok());
+        number.is_some_and(|number: usize| number < count)
+    });
+    assert_eq!(first.len(), count);
+    first
+}
+
 /// Exactly `count` verdicts, none twice.
 ///
 /// # Panics
@@ -63,6 +101,46 @@ pub fn verdicts(log: &dyn Log, count: usize) -> Vec<Verdict> {
     assert_eq!(verdicts.len(), count, "more verdicts than cases");
     assert_eq!(reader.duplicates, 0, "a verdict was written twice");
     verdicts
+}
+
+/// Waits until there are `count` verdicts, and no longer.
+///
+/// # Panics
+/// When they do not come.
+pub fn await_some(log: &dyn Log, count: usize) {
+    let mut reader =
+        VerdictReader::open(log, "default", Mode::Live, Start::Beginning).expect("a reader");
+    let deadline = Instant::now() + MAX_WAIT;
+    let mut seen = 0;
+    while seen < count {
+        assert!(Instant::now() < deadline, "{seen} of {count} verdicts");
+        seen += reader.next(LOOK_EVERY).expect("verdicts").len();
+    }
+}
+
+/// How many verdicts there are at the time of the call, at least one, while more may come and
+/// while a dead worker's transaction may hold readers up.
+///
+/// # Panics
+/// When there are none, or they cannot be read.
+#[must_use]
+pub fn count_now(log: &dyn Log) -> usize {
+    let now_us = shiren_runtime::now_us();
+    let mut reader =
+        VerdictReader::open(log, "default", Mode::Live, Start::Beginning).expect("a reader");
+    let deadline = Instant::now() + MAX_WAIT;
+    let mut count = 0;
+    loop {
+        let verdicts = reader.next(LOOK_EVERY).expect("verdicts");
+        let until_now = |v: &&Verdict| v.observed.decided_time <= now_us;
+        let old = verdicts.iter().filter(until_now).count();
+        count += old;
+        // Empty at first: the reader has just been opened.
+        if old == 0 && (count > 0 || !verdicts.is_empty()) {
+            return count;
+        }
+        assert!(Instant::now() < deadline, "no verdict");
+    }
 }
 
 /// Canonical hash by request: what must be equal between runs.

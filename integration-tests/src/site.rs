@@ -60,6 +60,12 @@ pub fn topology(changes: &[(&str, &str)]) -> String {
     text
 }
 
+/// The change of [`topology`] that looks for large faces only: a case then takes few milliseconds.
+pub const LARGE_FACES: (&str, &str) = ("min_face_px = 40 ", "min_face_px = 120 ");
+
+/// The change of [`topology`] to small bundles: more commits for the same events.
+pub const SMALL_BUNDLES: (&str, &str) = ("max_records = 16", "max_records = 4");
+
 /// The change of [`topology`] that gives each stage a segment of its own.
 pub const ONE_STAGE_A_SEGMENT: (&str, &str) = (
     "[segment.front]\nstages = [\"admit\", \"decode\", \"detect\", \"embed\", \"match\"]\nworkers = 1 ",

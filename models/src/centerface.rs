@@ -1,10 +1,7 @@
 //! CenterFace's outputs as faces.
 
-use shiren_contract::raster::Rgb8;
-
 use crate::error::ModelError;
 use crate::geometry::{BoundingBox, Face};
-use crate::net_size::NetFrame;
 use crate::session::Values;
 
 /// Net pixels from one cell of the outputs to the next.
@@ -22,13 +19,13 @@ pub(crate) struct Maps<'a> {
 }
 
 impl<'a> Maps<'a> {
-    /// Outputs of a run on `frame`; refuses other shapes.
+    /// Outputs of a run on a `net` of that width and height in pixels; refuses other shapes.
     pub fn new(
         model: &str,
-        frame: &NetFrame,
+        net: (u32, u32),
         outputs: &'a [Values<'a>],
     ) -> Result<Self, ModelError> {
-        let (columns, rows) = (frame.net.0 / STRIDE, frame.net.1 / STRIDE);
+        let (columns, rows) = (net.0 / STRIDE, net.1 / STRIDE);
         let [heat, scale, offset, landmarks] = outputs else {
             return Err(differs(
                 model,
@@ -53,21 +50,21 @@ impl<'a> Maps<'a> {
         })
     }
 
-    /// Every cell at or above `threshold` as a face of `picture`, which lies on the net by `frame`.
-    /// Cells with values that are not finite are no faces.
-    pub fn faces(&self, threshold: f32, frame: &NetFrame, picture: &Rgb8) -> Vec<Face> {
+    /// Every cell at or above `threshold` as a face, in net pixels. Cells with values that are not
+    /// finite are no faces.
+    pub fn faces(&self, threshold: f32) -> Vec<Face> {
         let cells = self
             .heat
             .iter()
             .enumerate()
             .filter(|(_, score)| **score >= threshold);
         cells
-            .map(|(cell, &score)| self.face(cell, score, frame, picture))
+            .map(|(cell, &score)| self.face(cell, score))
             .filter(is_finite)
             .collect()
     }
 
-    fn face(&self, cell: usize, score: f32, frame: &NetFrame, picture: &Rgb8) -> Face {
+    fn face(&self, cell: usize, score: f32) -> Face {
         let plane = self.heat.len();
         let at = |map: &[f32], index: usize| map[index * plane + cell];
         let stride = STRIDE as f32;
@@ -76,15 +73,19 @@ impl<'a> Maps<'a> {
         let (row, column) = ((cell / self.columns) as f32, (cell % self.columns) as f32);
         let x = (column + at(self.offset, 1) + 0.5) * stride - width / 2.0;
         let y = (row + at(self.offset, 0) + 0.5) * stride - height / 2.0;
-        let [x1, y1] = frame.to_picture(picture, x, y);
-        let [x2, y2] = frame.to_picture(picture, x + width, y + height);
         let landmarks = std::array::from_fn(|index| {
-            let net_x = at(self.landmarks, 2 * index + 1) * width + x;
-            let net_y = at(self.landmarks, 2 * index) * height + y;
-            frame.to_picture(picture, net_x, net_y)
+            [
+                at(self.landmarks, 2 * index + 1) * width + x,
+                at(self.landmarks, 2 * index) * height + y,
+            ]
         });
         Face {
-            bbox: BoundingBox { x1, y1, x2, y2 },
+            bbox: BoundingBox {
+                x1: x,
+                y1: y,
+                x2: x + width,
+                y2: y + height,
+            },
             landmarks,
             score: score.min(1.0),
         }
@@ -112,12 +113,7 @@ mod tests {
 
     #[test]
     fn one_hot_cell_becomes_the_face_of_the_published_formula() {
-        let picture = Rgb8::new(64, 64, vec![0; 64 * 64 * 3]).unwrap();
-        let frame = NetFrame {
-            net: (32, 32),
-            content: (32, 32),
-            offset: (0, 0),
-        };
+        let net = (32, 32);
         let plane = 8 * 8;
         let cell = 3 * 8 + 2; // row 3, column 2
         let mut heat = vec![0.0; plane];
@@ -136,17 +132,14 @@ mod tests {
             .zip(&shapes)
             .map(|((_, data), shape)| Values { shape, data })
             .collect();
-        let faces = Maps::new("centerface", &frame, &outputs)
-            .unwrap()
-            .faces(0.5, &frame, &picture);
+        let faces = Maps::new("centerface", net, &outputs).unwrap().faces(0.5);
         assert_eq!(faces.len(), 1);
-        // Net box x 6..14, y 9..21, doubled by the picture's size.
         let BoundingBox { x1, y1, x2, y2 } = faces[0].bbox;
-        for (found, wanted) in [(x1, 12.0), (y1, 18.0), (x2, 28.0), (y2, 42.0)] {
+        for (found, wanted) in [(x1, 6.0), (y1, 9.0), (x2, 14.0), (y2, 21.0)] {
             assert!((found - wanted).abs() < 1e-4, "{:?}", faces[0].bbox);
         }
-        assert!((faces[0].landmarks[0][0] - 16.0).abs() < 1e-4);
-        assert!((faces[0].landmarks[0][1] - 30.0).abs() < 1e-4);
+        assert!((faces[0].landmarks[0][0] - 8.0).abs() < 1e-4);
+        assert!((faces[0].landmarks[0][1] - 15.0).abs() < 1e-4);
         heat[cell] = f32::NAN;
         let outputs: Vec<Values<'_>> = [&heat, &scale, &offset, &landmarks]
             .iter()
@@ -154,11 +147,11 @@ mod tests {
             .map(|(data, shape)| Values { shape, data })
             .collect();
         assert!(
-            Maps::new("centerface", &frame, &outputs)
+            Maps::new("centerface", net, &outputs)
                 .unwrap()
-                .faces(0.5, &frame, &picture)
+                .faces(0.5)
                 .is_empty()
         );
-        assert!(Maps::new("centerface", &frame, &outputs[..3]).is_err());
+        assert!(Maps::new("centerface", net, &outputs[..3]).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use shiren_contract::raster::Rgb8;
 
-use crate::geometry::{Face, Landmarks};
+use crate::geometry::{BoundingBox, Face};
 use crate::resample::{Region, Resampler};
 
 /// Side of a crop in sides of the face's box: head, hair and shoulders.
@@ -30,6 +30,18 @@ impl CropTransform {
         ]
     }
 
+    /// A face of the picture in the crop.
+    #[must_use]
+    pub fn face_to_crop(&self, face: &Face) -> Face {
+        let b = face.bbox;
+        let ([x1, y1], [x2, y2]) = (self.to_crop([b.x1, b.y1]), self.to_crop([b.x2, b.y2]));
+        Face {
+            bbox: BoundingBox { x1, y1, x2, y2 },
+            landmarks: face.landmarks.map(|point| self.to_crop(point)),
+            score: face.score,
+        }
+    }
+
     /// A point of the crop in the picture.
     #[must_use]
     pub fn to_picture(&self, [x, y]: [f32; 2]) -> [f32; 2] {
@@ -45,8 +57,8 @@ impl CropTransform {
 pub struct ContextCrop {
     /// The pixels.
     pub pixels: Rgb8,
-    /// The five points in the crop.
-    pub landmarks: Landmarks,
+    /// The face, in pixels of the crop.
+    pub face: Face,
     /// Where the crop lies in its picture.
     pub transform: CropTransform,
 }
@@ -61,33 +73,30 @@ pub fn context_crop(
     side_factor: f32,
     max_side_px: u32,
 ) -> Option<ContextCrop> {
-    let region = region(picture, face, side_factor)?;
-    let long = region.width.max(region.height);
+    let [x, y, region_width, region_height] = region(picture, face, side_factor)?;
+    let long = region_width.max(region_height);
     let shrink = f64::from(max_side_px.clamp(1, long)) / f64::from(long);
     let side = |px: u32| ((f64::from(px) * shrink).round() as u32).max(1);
-    let (width, height) = (side(region.width), side(region.height));
+    let (width, height) = (side(region_width), side(region_height));
     let mut data = Vec::new();
+    let region = Region::of_pixels(x, y, region_width, region_height);
     Resampler::default()
         .resize(picture, region, (width, height), &mut data)
         .ok()?;
     let scale = [
-        width as f32 / region.width as f32,
-        height as f32 / region.height as f32,
+        width as f32 / region_width as f32,
+        height as f32 / region_height as f32,
     ];
-    let transform = CropTransform {
-        scale,
-        x: region.x,
-        y: region.y,
-    };
+    let transform = CropTransform { scale, x, y };
     Some(ContextCrop {
         pixels: Rgb8::new(width, height, data)?,
-        landmarks: face.landmarks.map(|point| transform.to_crop(point)),
+        face: transform.face_to_crop(face),
         transform,
     })
 }
 
-/// Whole pixels of the wanted square that lie in the picture.
-fn region(picture: &Rgb8, face: &Face, side_factor: f32) -> Option<Region> {
+/// Whole pixels of the wanted square that lie in the picture: left, upper edge, width, height.
+fn region(picture: &Rgb8, face: &Face, side_factor: f32) -> Option<[u32; 4]> {
     let half = face.bbox.width().max(face.bbox.height()) * side_factor.max(1.0) / 2.0;
     let [x, y] = face.bbox.centre();
     let span = |middle: f32, length: u32| {
@@ -97,12 +106,7 @@ fn region(picture: &Rgb8, face: &Face, side_factor: f32) -> Option<Region> {
     };
     let (x, width) = span(x, picture.width())?;
     let (y, height) = span(y, picture.height())?;
-    Some(Region {
-        x,
-        y,
-        width,
-        height,
-    })
+    Some([x, y, width, height])
 }
 
 #[cfg(test)]
@@ -110,7 +114,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::geometry::BoundingBox;
 
     fn picture(width: u32, height: u32) -> Rgb8 {
         let data = (0..width * height)
@@ -154,7 +157,7 @@ mod tests {
             }
         );
         assert_eq!(crop.pixels.pixel(0, 0), Some([95, 35, 7]));
-        assert_eq!(crop.landmarks[0], [103.0 - 95.0, 44.0 - 35.0]);
+        assert_eq!(crop.face.landmarks[0], [103.0 - 95.0, 44.0 - 35.0]);
     }
 
     #[test]
@@ -204,7 +207,7 @@ mod tests {
             prop_assert!(crop.pixels.width().max(crop.pixels.height()) <= max);
             let corner = crop.transform.to_picture([crop.pixels.width() as f32, crop.pixels.height() as f32]);
             prop_assert!(corner[0] <= 200.01 && corner[1] <= 100.01);
-            for (in_crop, in_picture) in crop.landmarks.iter().zip(face(x, y, side).landmarks) {
+            for (in_crop, in_picture) in crop.face.landmarks.iter().zip(face(x, y, side).landmarks) {
                 let back = crop.transform.to_picture(*in_crop);
                 prop_assert!((back[0] - in_picture[0]).abs() < 0.01 && (back[1] - in_picture[1]).abs() < 0.01);
             }

@@ -13,6 +13,7 @@ use crate::net_size::{MIN_NET_SIDE_PX, NetFrame};
 use crate::resample::{Region, Resampler};
 use crate::session::Net;
 use crate::tensor::Normalisation;
+use crate::view::{self, FloatRaster, Seen, View};
 
 /// A face longer than this on the net, in net pixels, is looked at again on a smaller one: from about
 /// 500 on the network sees parts of a face only, and from 256 on its points grow unsteady
@@ -26,7 +27,6 @@ const CLOSE_NET_PX: u32 = 256;
 const CLOSE_CONTENT_PX: (f32, f32) = (48.0, 192.0);
 /// Long sides to try where the first look found nothing that could tell the size.
 const BLIND_CONTENT_PX: [u32; 2] = [160, 96];
-
 /// How a detector runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DetectorOptions {
@@ -60,6 +60,15 @@ pub struct Detection {
     pub close_look: bool,
 }
 
+/// What one look saw.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Glance {
+    /// As in [`Detection::faces`].
+    pub faces: Vec<Face>,
+    /// Whether there may be other faces.
+    pub doubtful: bool,
+}
+
 /// CenterFace, with its buffers kept from picture to picture.
 pub struct FaceDetector {
     net: Net,
@@ -67,6 +76,7 @@ pub struct FaceDetector {
     normalisation: Normalisation,
     resampler: Resampler,
     scaled: Vec<u8>,
+    view: Vec<f32>,
     planes: Vec<f32>,
 }
 
@@ -96,6 +106,7 @@ impl FaceDetector {
             normalisation: Normalisation::new(&entry.input),
             resampler: Resampler::default(),
             scaled: Vec::new(),
+            view: Vec::new(),
             planes: Vec::new(),
         };
         let side = MIN_NET_SIDE_PX;
@@ -128,74 +139,193 @@ impl FaceDetector {
         let (width, height) = (picture.width(), picture.height());
         let frame =
             NetFrame::for_smallest_face(width, height, min_face_px, self.options.max_net_side_px);
-        let faces = self.look(picture, &frame)?;
-        let largest = faces
-            .iter()
-            .map(|face| frame.net_length(picture, face))
-            .fold(0.0, f32::max);
-        if faces.is_empty() {
-            for content_px in BLIND_CONTENT_PX {
-                let close = self.look(
-                    picture,
-                    &NetFrame::surrounded(width, height, content_px, CLOSE_NET_PX),
-                )?;
-                if !close.is_empty() {
-                    return Ok(Detection {
-                        faces: close,
-                        net_size: frame.net,
-                        close_look: true,
-                    });
-                }
-            }
-        } else if largest > MAX_FACE_NET_PX {
-            let content_px =
-                frame.content.0.max(frame.content.1) as f32 * CLOSE_FACE_NET_PX / largest;
-            let content_px = content_px.clamp(CLOSE_CONTENT_PX.0, CLOSE_CONTENT_PX.1) as u32;
-            let close = self.look(
-                picture,
-                &NetFrame::surrounded(width, height, content_px, CLOSE_NET_PX),
-            )?;
-            let length = |face: &Face| frame.net_length(picture, face);
-            if let Some(faces) = merge(&faces, close, length) {
-                return Ok(Detection {
-                    faces,
-                    net_size: frame.net,
-                    close_look: true,
-                });
-            }
-        }
-        Ok(Detection {
-            faces,
-            net_size: frame.net,
-            close_look: false,
+        self.detect_on(picture, &frame)
+    }
+
+    /// One look on a net whose longer side has at most `net_long_px` (at least 32), so that a picture costs
+    /// the same however large it is. What scores from `doubt_score` on, too little for a face, and lies beside
+    /// the faces is a doubt: small faces score low.
+    ///
+    /// # Errors
+    /// As [`FaceDetector::detect`].
+    pub fn glance(
+        &mut self,
+        picture: &Rgb8,
+        net_long_px: u32,
+        doubt_score: f32,
+    ) -> Result<Glance, ModelError> {
+        let frame = self.frame_at(picture, net_long_px);
+        self.feed(picture, &frame)?;
+        let min_score = self.options.min_score;
+        let candidates = self.candidates(frame.net, doubt_score.min(min_score))?;
+        let (sure, unsure): (Vec<Face>, Vec<Face>) = candidates
+            .into_iter()
+            .partition(|face| face.score >= min_score);
+        let faces = duplicates::merge(&sure, min_score);
+        let beside = |face: &Face| {
+            let middle = face.bbox.centre();
+            !faces.iter().any(|other| other.bbox.contains(middle))
+        };
+        Ok(Glance {
+            doubtful: unsure.iter().any(beside),
+            faces: in_picture(&faces, picture, &frame),
         })
     }
 
-    fn look(&mut self, picture: &Rgb8, frame: &NetFrame) -> Result<Vec<Face>, ModelError> {
-        self.resampler
-            .resize(
-                picture,
-                Region::whole(picture),
-                frame.content,
-                &mut self.scaled,
-            )
-            .map_err(|what| ModelError::Failed {
-                model: self.net.name.clone(),
-                what,
-            })?;
-        self.normalisation.fill(
-            &self.scaled,
-            frame.content,
-            frame.offset,
-            frame.net,
-            &mut self.planes,
-        );
-        let (model, min_score) = (self.net.name.clone(), self.options.min_score);
-        self.net.run(&self.planes, frame.net, |outputs| {
-            let found = Maps::new(&model, frame, outputs)?.faces(min_score, frame, picture);
-            Ok(duplicates::remove(found))
+    /// As [`FaceDetector::detect`], on a net whose longer side has `net_long_px`.
+    ///
+    /// # Errors
+    /// As [`FaceDetector::detect`].
+    pub fn detect_at(&mut self, picture: &Rgb8, net_long_px: u32) -> Result<Detection, ModelError> {
+        let frame = self.frame_at(picture, net_long_px);
+        self.detect_on(picture, &frame)
+    }
+
+    fn frame_at(&self, picture: &Rgb8, net_long_px: u32) -> NetFrame {
+        let max = net_long_px.min(self.options.max_net_side_px);
+        NetFrame::for_smallest_face(picture.width(), picture.height(), 1, max)
+    }
+
+    /// Longer side of the net that [`FaceDetector::detect`] uses, net pixels, for a picture whose longer
+    /// side has `long_px`.
+    #[must_use]
+    pub fn net_long_px(&self, long_px: u32, min_face_px: u32) -> u32 {
+        let max = self.options.max_net_side_px;
+        let (width, height) = NetFrame::for_smallest_face(long_px, 1, min_face_px, max).net;
+        width.max(height)
+    }
+
+    fn detect_on(&mut self, picture: &Rgb8, frame: &NetFrame) -> Result<Detection, ModelError> {
+        let faces = self.look(picture, frame)?;
+        let length = |face: &Face| frame.net_length(picture, face);
+        let largest = faces.iter().map(length).fold(0.0, f32::max);
+        let mut close = None;
+        if faces.is_empty() {
+            close = self.look_blindly(picture)?;
+        } else if largest > MAX_FACE_NET_PX {
+            let long = frame.content.0.max(frame.content.1) as f32;
+            let content_px =
+                (long * CLOSE_FACE_NET_PX / largest).clamp(CLOSE_CONTENT_PX.0, CLOSE_CONTENT_PX.1);
+            let large = self.look_surrounded(picture, content_px as u32)?;
+            close = merge(&faces, large, length);
+        }
+        Ok(Detection {
+            close_look: close.is_some(),
+            faces: close.unwrap_or(faces),
+            net_size: frame.net,
         })
     }
+
+    fn look_blindly(&mut self, picture: &Rgb8) -> Result<Option<Vec<Face>>, ModelError> {
+        for content_px in BLIND_CONTENT_PX {
+            let faces = self.look_surrounded(picture, content_px)?;
+            if !faces.is_empty() {
+                return Ok(Some(faces));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks at the picture at a longer side of `content_px` net pixels, with a margin.
+    fn look_surrounded(
+        &mut self,
+        picture: &Rgb8,
+        content_px: u32,
+    ) -> Result<Vec<Face>, ModelError> {
+        let (width, height) = (picture.width(), picture.height());
+        let frame = NetFrame::surrounded(width, height, content_px, CLOSE_NET_PX);
+        self.look(picture, &frame)
+    }
+
+    /// Faces of a view of `picture`, in pixels of the view as the net sees it; those of a mirror image are
+    /// mirrored back. One look, whatever it finds.
+    ///
+    /// # Errors
+    /// As [`FaceDetector::detect`].
+    pub fn detect_in_view(
+        &mut self,
+        picture: &FloatRaster,
+        view: &View,
+        seen: Seen,
+    ) -> Result<Vec<Face>, ModelError> {
+        let Some(content) = view.content(picture) else {
+            return Ok(Vec::new());
+        };
+        let [x, y, width, height] = content.region;
+        let region = Region {
+            x,
+            y,
+            width,
+            height,
+        };
+        let net = (view.side_px, view.side_px);
+        self.resampler
+            .resize_floats(picture, region, content.size, &mut self.view)
+            .map_err(|what| self.failed(what))?;
+        let (size, offset) = (content.size, content.offset);
+        self.normalisation
+            .fill(&self.view, size, offset, net, &mut self.planes);
+        let side = view.side_px as usize;
+        for plane in self.planes.chunks_exact_mut(side * side) {
+            view::turn(plane, side, seen);
+        }
+        let mut found = self.run(net)?;
+        if seen == Seen::Mirrored {
+            for face in &mut found {
+                *face = face.mirrored(view.side_px as f32);
+            }
+        }
+        Ok(found)
+    }
+
+    fn look(&mut self, picture: &Rgb8, frame: &NetFrame) -> Result<Vec<Face>, ModelError> {
+        self.feed(picture, frame)?;
+        let found = self.run(frame.net)?;
+        Ok(in_picture(&found, picture, frame))
+    }
+
+    /// Brings the picture into the net's planes.
+    fn feed(&mut self, picture: &Rgb8, frame: &NetFrame) -> Result<(), ModelError> {
+        let region = Region::whole(picture);
+        let NetFrame {
+            net,
+            content,
+            offset,
+        } = *frame;
+        self.resampler
+            .resize(picture, region, content, &mut self.scaled)
+            .map_err(|what| self.failed(what))?;
+        self.normalisation
+            .fill(&self.scaled, content, offset, net, &mut self.planes);
+        Ok(())
+    }
+
+    fn failed(&self, what: String) -> ModelError {
+        ModelError::Failed {
+            model: self.net.name.clone(),
+            what,
+        }
+    }
+
+    /// Faces on the net, in net pixels, of what the planes hold.
+    fn run(&mut self, net: (u32, u32)) -> Result<Vec<Face>, ModelError> {
+        let min_score = self.options.min_score;
+        let candidates = self.candidates(net, min_score)?;
+        Ok(duplicates::merge(&candidates, min_score))
+    }
+
+    /// Each cell of the net that scores at least `min_score`, as a face in net pixels.
+    fn candidates(&mut self, net: (u32, u32), min_score: f32) -> Result<Vec<Face>, ModelError> {
+        let model = self.net.name.clone();
+        self.net.run(&self.planes, net, |outputs| {
+            Ok(Maps::new(&model, net, outputs)?.faces(min_score))
+        })
+    }
+}
+
+fn in_picture(faces: &[Face], picture: &Rgb8, frame: &NetFrame) -> Vec<Face> {
+    let to_picture = |face: &Face| frame.face_to_picture(picture, face);
+    faces.iter().map(to_picture).collect()
 }
 
 /// Large faces as the second look saw them, the others as the first did; `None` when the second saw

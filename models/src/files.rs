@@ -174,6 +174,11 @@ fn wrong(path: &Path, wanted: &str, found: String) -> ModelError {
     }
 }
 
+/// sha256 of bytes, hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -36,6 +36,12 @@ impl BoundingBox {
         self.width() * self.height()
     }
 
+    /// Whether the point lies in it, edges included.
+    #[must_use]
+    pub fn contains(&self, [x, y]: [f32; 2]) -> bool {
+        (self.x1..=self.x2).contains(&x) && (self.y1..=self.y2).contains(&y)
+    }
+
     /// Middle, `[x, y]`.
     #[must_use]
     pub fn centre(&self) -> [f32; 2] {
@@ -106,6 +112,24 @@ impl Face {
     pub fn roll_degrees(&self) -> f32 {
         let [left, right, ..] = self.landmarks;
         (right[1] - left[1]).atan2(right[0] - left[0]).to_degrees()
+    }
+}
+
+impl Face {
+    /// The face in the mirror image of its picture, `width` pixels wide.
+    #[must_use]
+    pub fn mirrored(&self, width: f32) -> Self {
+        let [left_eye, right_eye, nose, left_mouth, right_mouth] = self.landmarks;
+        Self {
+            bbox: BoundingBox {
+                x1: width - self.bbox.x2,
+                x2: width - self.bbox.x1,
+                ..self.bbox
+            },
+            landmarks: [right_eye, left_eye, nose, right_mouth, left_mouth]
+                .map(|[x, y]| [width - x, y]),
+            score: self.score,
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 
 pub mod accuracy;
 pub mod align;
+mod bare;
 pub mod calibration;
 mod centerface;
 pub mod crop;
@@ -18,17 +19,21 @@ pub mod embedder;
 pub mod error;
 pub mod files;
 pub mod geometry;
+pub mod import;
 pub mod manifest;
 mod models;
 pub mod net_size;
-mod resample;
+pub mod resample;
 pub mod score;
 mod session;
-mod tensor;
+pub mod tensor;
+pub mod view;
 
-pub use detector::{Detection, DetectorOptions, FaceDetector};
+pub use bare::BareModel;
+pub use detector::{Detection, DetectorOptions, FaceDetector, Glance};
 pub use embedder::{FaceEmbedder, Template};
 pub use error::ModelError;
 pub use geometry::{BoundingBox, Face, Landmarks};
 pub use manifest::Manifest;
 pub use models::{ModelOptions, Models};
+pub use session::RUN;

@@ -117,11 +117,11 @@ impl Architecture {
     }
 }
 
-/// A file inside a registry package.
+/// Where weights come from: a file inside a registry package, or a file of the operator's.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// `pypi` or `npm`.
+    /// `pypi` or `npm`; `file` for what an operator brought (`shiren models import`).
     pub registry: String,
     /// Package's name.
     pub package: String,

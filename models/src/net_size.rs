@@ -5,7 +5,7 @@
 
 use shiren_contract::raster::Rgb8;
 
-use crate::geometry::Face;
+use crate::geometry::{BoundingBox, Face};
 
 /// Width a face needs on the net to be found, in net pixels (measured: docs/accuracy.md).
 pub const FACE_NET_PX: u32 = 24;
@@ -84,6 +84,19 @@ impl NetFrame {
         let x = face.bbox.width() * self.content.0 as f32 / picture.width() as f32;
         let y = face.bbox.height() * self.content.1 as f32 / picture.height() as f32;
         x.max(y)
+    }
+
+    /// A face in net pixels as a face of `picture`.
+    #[must_use]
+    pub fn face_to_picture(&self, picture: &Rgb8, face: &Face) -> Face {
+        let b = face.bbox;
+        let [x1, y1] = self.to_picture(picture, b.x1, b.y1);
+        let [x2, y2] = self.to_picture(picture, b.x2, b.y2);
+        Face {
+            bbox: BoundingBox { x1, y1, x2, y2 },
+            landmarks: face.landmarks.map(|[x, y]| self.to_picture(picture, x, y)),
+            score: face.score,
+        }
     }
 
     /// A point on the net as a point of `picture`.

@@ -4,35 +4,59 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use shiren_contract::raster::Rgb8;
 
-/// A part of a picture in whole pixels; inside the picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Region {
-    pub x: u32,
-    pub y: u32,
-    pub width: u32,
-    pub height: u32,
+use crate::view::FloatRaster;
+
+/// A part of a picture in its pixels; inside the picture, at least a part of a pixel large.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Region {
+    /// Left edge.
+    pub x: f64,
+    /// Upper edge.
+    pub y: f64,
+    /// Width, above 0.
+    pub width: f64,
+    /// Height, above 0.
+    pub height: f64,
 }
 
 impl Region {
+    /// All of it.
+    #[must_use]
     pub fn whole(picture: &Rgb8) -> Self {
+        Self::of_pixels(0, 0, picture.width(), picture.height())
+    }
+
+    /// Whole pixels, from the left and upper edge on.
+    #[must_use]
+    pub fn of_pixels(x: u32, y: u32, width: u32, height: u32) -> Self {
         Self {
-            x: 0,
-            y: 0,
-            width: picture.width(),
-            height: picture.height(),
+            x: x.into(),
+            y: y.into(),
+            width: width.into(),
+            height: height.into(),
         }
+    }
+
+    /// Left and upper edge, if it is made of `width` x `height` whole pixels.
+    fn whole_pixels(&self, width: u32, height: u32) -> Option<(u32, u32)> {
+        let whole = self.x.fract() == 0.0 && self.y.fract() == 0.0;
+        let same = self.width == f64::from(width) && self.height == f64::from(height);
+        (whole && same).then_some((self.x as u32, self.y as u32))
     }
 }
 
 /// Scales regions with a triangle filter that widens with the reduction, so that nothing is skipped.
 #[derive(Default)]
-pub(crate) struct Resampler {
+pub struct Resampler {
     resizer: Resizer,
 }
 
 impl Resampler {
     /// `region` of `picture` as packed RGB of `width` x `height` pixels (at least 1) in `out`, which
-    /// is resized to fit. The error says what the resizer refused; sound arguments give none.
+    /// is resized to fit.
+    ///
+    /// # Errors
+    /// What the resizer refused: a region that is not in the picture, or a side of 0.
     pub fn resize(
         &mut self,
         picture: &Rgb8,
@@ -41,9 +65,8 @@ impl Resampler {
         out: &mut Vec<u8>,
     ) -> Result<(), String> {
         out.resize(width as usize * height as usize * 3, 0);
-        if (width, height) == (region.width, region.height) {
-            copy_region(picture, region, out);
-            return Ok(());
+        if let Some(corner) = region.whole_pixels(width, height) {
+            return copy_region(picture, corner, (width, height), out);
         }
         let source = ImageRef::new(
             picture.width(),
@@ -54,28 +77,63 @@ impl Resampler {
         .map_err(|error| error.to_string())?;
         let mut target = Image::from_slice_u8(width, height, out, PixelType::U8x3)
             .map_err(|error| error.to_string())?;
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-            .crop(
-                region.x.into(),
-                region.y.into(),
-                region.width.into(),
-                region.height.into(),
-            );
         self.resizer
-            .resize(&source, &mut target, &options)
+            .resize(&source, &mut target, &options(&region))
+            .map_err(|error| error.to_string())
+    }
+
+    /// As [`Resampler::resize`], without rounding; `region` counts the raster's border.
+    ///
+    /// # Errors
+    /// As [`Resampler::resize`].
+    pub fn resize_floats(
+        &mut self,
+        picture: &FloatRaster,
+        region: Region,
+        (width, height): (u32, u32),
+        out: &mut Vec<f32>,
+    ) -> Result<(), String> {
+        out.resize(width as usize * height as usize * 3, 0.0);
+        let source = ImageRef::new(
+            picture.width,
+            picture.height,
+            bytemuck::cast_slice(&picture.values),
+            PixelType::F32x3,
+        )
+        .map_err(|error| error.to_string())?;
+        let out = bytemuck::cast_slice_mut(out);
+        let mut target = Image::from_slice_u8(width, height, out, PixelType::F32x3)
+            .map_err(|error| error.to_string())?;
+        self.resizer
+            .resize(&source, &mut target, &options(&region))
             .map_err(|error| error.to_string())
     }
 }
 
-fn copy_region(picture: &Rgb8, region: Region, out: &mut [u8]) {
+fn options(region: &Region) -> ResizeOptions {
+    ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        .crop(region.x, region.y, region.width, region.height)
+}
+
+fn copy_region(
+    picture: &Rgb8,
+    (x, y): (u32, u32),
+    (width, height): (u32, u32),
+    out: &mut [u8],
+) -> Result<(), String> {
+    let fits = |from: u32, length: u32, side: u32| from.saturating_add(length) <= side;
+    if !fits(x, width, picture.width()) || !fits(y, height, picture.height()) {
+        return Err("the region reaches out of the picture".into());
+    }
     let stride = picture.width() as usize * 3;
-    let row_bytes = region.width as usize * 3;
-    let first = region.y as usize * stride + region.x as usize * 3;
+    let row_bytes = width as usize * 3;
+    let first = y as usize * stride + x as usize * 3;
     for (row, target) in out.chunks_exact_mut(row_bytes).enumerate() {
         let at = first + row * stride;
         target.copy_from_slice(&picture.data()[at..at + row_bytes]);
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -110,12 +168,7 @@ mod tests {
     fn an_unscaled_region_is_copied() {
         let picture = checkerboard(8);
         let mut out = Vec::new();
-        let region = Region {
-            x: 1,
-            y: 2,
-            width: 3,
-            height: 2,
-        };
+        let region = Region::of_pixels(1, 2, 3, 2);
         Resampler::default()
             .resize(&picture, region, (3, 2), &mut out)
             .unwrap();
@@ -124,5 +177,8 @@ mod tests {
             .flat_map(|&(x, y)| picture.pixel(x, y).unwrap())
             .collect();
         assert_eq!(out, expected);
+        let outside = Region::of_pixels(6, 2, 3, 2);
+        let refused = Resampler::default().resize(&picture, outside, (3, 2), &mut out);
+        assert!(refused.unwrap_err().contains("out of the picture"));
     }
 }

@@ -42,6 +42,9 @@ fn environment(library: &Path, sha256: &str) -> Result<Environment, ModelError> 
     Ok(environment)
 }
 
+/// Target of the event that tells of each run: `model`, and `width` and `height` of its input.
+pub const RUN: &str = "shiren_models::run";
+
 /// A network with its name, its output names in decoding order, and its hash.
 #[derive(Debug)]
 pub(crate) struct Net {
@@ -61,17 +64,12 @@ impl Net {
         threads: usize,
     ) -> Result<Self, ModelError> {
         let entry = manifest.model(name)?;
-        let (library, library_sha256) = files::checked_library(manifest, home)?;
         let onnx = files::read_checked(
             &files::model_path(home, entry),
             &entry.onnx.sha256,
             entry.onnx.bytes,
         )?;
-        let environment = environment(&library, &library_sha256)?;
-        let session =
-            build(&environment, &onnx, threads.max(1)).map_err(|error| ModelError::Runtime {
-                what: format!("model {name} cannot be loaded: {error}"),
-            })?;
+        let session = load(manifest, home, name, &onnx, threads)?;
         check_shapes(name, entry, &session)?;
         Ok(Self {
             name: name.into(),
@@ -80,6 +78,17 @@ impl Net {
             input: entry.input.name.clone(),
             outputs: entry.output.names.clone(),
         })
+    }
+
+    /// A network that no manifest knows yet.
+    pub fn unknown(name: &str, session: Session, input: String, output: String) -> Self {
+        Self {
+            name: name.into(),
+            sha256: String::new(),
+            session,
+            input,
+            outputs: vec![output],
+        }
     }
 
     /// Runs on planar values `[1, 3, height, width]` and hands each output's shape and values, in
@@ -91,6 +100,7 @@ impl Net {
         read: impl FnOnce(&[Values<'_>]) -> Result<T, ModelError>,
     ) -> Result<T, ModelError> {
         let (model, names) = (&self.name, &self.outputs);
+        tracing::trace!(target: RUN, model = model.as_str(), width, height);
         let fail = |error: ort::Error| ModelError::Failed {
             model: model.clone(),
             what: error.to_string(),
@@ -107,6 +117,21 @@ impl Net {
             .collect::<Result<Vec<_>, _>>()?;
         read(&read_out)
     }
+}
+
+/// A session of the bytes of an ONNX file, by the runtime that the manifest names.
+pub(crate) fn load(
+    manifest: &Manifest,
+    home: &Path,
+    name: &str,
+    onnx: &[u8],
+    threads: usize,
+) -> Result<Session, ModelError> {
+    let (library, library_sha256) = files::checked_library(manifest, home)?;
+    let environment = environment(&library, &library_sha256)?;
+    build(&environment, onnx, threads.max(1)).map_err(|error| ModelError::Runtime {
+        what: format!("model {name} cannot be loaded: {error}"),
+    })
 }
 
 /// One output.
@@ -156,7 +181,8 @@ fn check_shapes(name: &str, entry: &ModelEntry, session: &Session) -> Result<(),
         ));
     }
     let dims = float_shape(name, input)?;
-    let fits = |dim: i64, wanted: i64| if wanted == 0 { dim < 0 } else { dim == wanted };
+    // A side that the file leaves open takes the manifest's.
+    let fits = |dim: i64, wanted: i64| dim < 0 || (wanted != 0 && dim == wanted);
     let sound = matches!(dims, [batch, 3, h, w] if matches!(batch, -1 | 1) && fits(*h, height) && fits(*w, width));
     if !sound {
         return Err(differs(
@@ -188,7 +214,7 @@ fn check_shapes(name: &str, entry: &ModelEntry, session: &Session) -> Result<(),
     Ok(())
 }
 
-fn float_shape<'a>(name: &str, outlet: &'a Outlet) -> Result<&'a [i64], ModelError> {
+pub(crate) fn float_shape<'a>(name: &str, outlet: &'a Outlet) -> Result<&'a [i64], ModelError> {
     let kind = outlet.dtype();
     match (kind.tensor_type(), kind.tensor_shape()) {
         (Some(TensorElementType::Float32), Some(shape)) => Ok(shape),

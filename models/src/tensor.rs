@@ -4,7 +4,7 @@ use crate::manifest::{Colour, Input};
 
 /// What is fed for a byte `x` of plane `p`: `(x - mean[p]) * scale`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Normalisation {
+pub struct Normalisation {
     mean: [f32; 3],
     scale: f32,
     /// Plane of R, G and B.
@@ -12,6 +12,8 @@ pub(crate) struct Normalisation {
 }
 
 impl Normalisation {
+    /// As a model of the manifest wants it.
+    #[must_use]
     pub fn new(input: &Input) -> Self {
         let plane = match input.colour {
             Colour::Rgb => [0, 1, 2],
@@ -24,6 +26,8 @@ impl Normalisation {
         }
     }
 
+    /// Across crates too: it runs once a value.
+    #[inline]
     fn apply(&self, plane: usize, value: f32) -> f32 {
         (value - self.mean[plane]) * self.scale
     }
@@ -42,11 +46,14 @@ impl Normalisation {
         }
     }
 
-    /// Puts packed RGB `content` at `offset` into the planes `out` of a black `net`; all sizes are
+    /// Puts packed RGB `content` (0 to 255) at `offset` into the planes `out` of a black `net`; all sizes are
     /// width, height in pixels. `out` is resized to fit and wholly overwritten.
-    pub fn fill(
+    ///
+    /// # Panics
+    /// The content reaches out of the net to the right, or has no width.
+    pub fn fill<T: Copy + Into<f32>>(
         &self,
-        content: &[u8],
+        content: &[T],
         (width, height): (u32, u32),
         (left, top): (u32, u32),
         (net_width, net_height): (u32, u32),
@@ -66,7 +73,7 @@ impl Normalisation {
             for (row, source) in rows.zip(content.chunks_exact(width * 3)) {
                 let row = &mut row[left as usize..][..width];
                 for (value, pixel) in row.iter_mut().zip(source.chunks_exact(3)) {
-                    *value = self.apply(index, f32::from(pixel[channel]));
+                    *value = self.apply(index, pixel[channel].into());
                 }
             }
         }
@@ -92,7 +99,7 @@ mod tests {
     #[test]
     fn a_pixel_lands_in_its_planes_and_the_rest_is_black() {
         let mut out = vec![9.0; 40];
-        normalisation(Colour::Rgb).fill(&[11, 22, 33], (1, 1), (1, 0), (2, 2), &mut out);
+        normalisation(Colour::Rgb).fill(&[11_u8, 22, 33], (1, 1), (1, 0), (2, 2), &mut out);
         assert_eq!(
             out,
             [
@@ -104,7 +111,7 @@ mod tests {
     #[test]
     fn blue_first_when_the_manifest_says_so() {
         let mut out = Vec::new();
-        normalisation(Colour::Bgr).fill(&[11, 22, 33], (1, 1), (0, 0), (1, 1), &mut out);
+        normalisation(Colour::Bgr).fill(&[11_u8, 22, 33], (1, 1), (0, 0), (1, 1), &mut out);
         assert_eq!(out, [16.0, 10.0, 4.0]);
         normalisation(Colour::Bgr).planes(&[11.0, 22.0, 33.0], &mut out);
         assert_eq!(out, [16.0, 10.0, 4.0]);

@@ -1,5 +1,7 @@
 //! `shiren models`.
 
+mod import;
+
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -16,6 +18,8 @@ pub(crate) enum ModelsCommand {
     Fetch(FetchArgs),
     /// Check every file against its hash
     Verify(VerifyArgs),
+    /// Bring an embedder of your own: ArcFace-style ONNX, 112 x 112 pixels in, one vector out
+    Import(import::ImportArgs),
 }
 
 #[derive(Args)]
@@ -47,6 +51,7 @@ pub(crate) fn models(place: &Place, command: &ModelsCommand) -> anyhow::Result<E
         ModelsCommand::List(args) => list(place, args),
         ModelsCommand::Fetch(args) => fetch(place, args),
         ModelsCommand::Verify(args) => verify(place, args),
+        ModelsCommand::Import(args) => import::import(place, args),
     }
 }
 

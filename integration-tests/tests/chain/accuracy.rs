@@ -50,7 +50,16 @@ fn scores(file: &Path) -> HashMap<(String, String), f64> {
         .collect()
 }
 
+/// Smallest faces in pixels: that of the shipped scenes, and one of a door terminal.
+const MIN_FACE_PX: [&str; 2] = ["40", "100"];
+
 fn agree(profile: &str) {
+    for min_face_px in MIN_FACE_PX {
+        agree_at(profile, min_face_px);
+    }
+}
+
+fn agree_at(profile: &str, min_face_px: &str) {
     let folder = tempfile::tempdir().unwrap();
     python("pairs.py", &[folder.path().as_os_str()]);
     let pairs = folder.path().join("pairs.csv");
@@ -67,7 +76,7 @@ fn agree(profile: &str) {
             "--profile",
             profile,
             "--min-face-px",
-            "100",
+            min_face_px,
             "--pairs",
         ])
         .arg(&pairs)
@@ -94,6 +103,8 @@ fn agree(profile: &str) {
             theirs.as_os_str(),
             "--profile".as_ref(),
             profile.as_ref(),
+            "--min-face-px".as_ref(),
+            min_face_px.as_ref(),
             "--as-shiren".as_ref(),
         ],
     );
@@ -113,7 +124,7 @@ fn agree(profile: &str) {
     let share = within as f64 / differences.len() as f64;
     assert!(
         share >= 0.99,
-        "{profile}: {within} of {} within {MAX_DIFFERENCE}",
+        "{profile} at {min_face_px} px: {within} of {} within {MAX_DIFFERENCE}",
         differences.len()
     );
 }

@@ -78,7 +78,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that wire everything together: any arrow may start here, none may end here.
-const TOPS: &[&str] = &["shiren", "shiren-integration-tests"];
+const TOPS: &[&str] = &["shiren", "shiren-integration-tests", "own-stage"];
 
 #[test]
 fn imports_point_one_way() {
@@ -162,4 +162,16 @@ fn the_shipped_topology_is_sound() {
     let parsed = shiren_topology::parse(&text, "topology.toml", Vec::new(), &stages);
     let topology = parsed.unwrap_or_else(|problems| panic!("{problems:#?}"));
     assert!(topology.warnings.is_empty(), "{:#?}", topology.warnings);
+}
+
+/// Codes, settings and topics change in the program; their pages follow by `shiren docs write`.
+#[test]
+fn no_generated_page_is_stale() {
+    let output = Command::new(site::program())
+        .args(["docs", "check"])
+        .current_dir(site::root())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
 }

@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
+use shiren_integration_tests::run::EVENTS;
 use shiren_integration_tests::{events, run, site};
 use shiren_schemas::records::Verdict;
-
-const EVENTS: usize = 20;
 
 fn run_in(changes: &[(&str, &str)], segments: usize) -> Vec<Verdict> {
     let folder = tempfile::tempdir().unwrap();
@@ -15,18 +14,16 @@ fn run_in(changes: &[(&str, &str)], segments: usize) -> Vec<Verdict> {
     log.apply_topics(&site.topics()).unwrap();
     run::publish(log.as_ref(), &events::requests(&site::home(), EVENTS));
     let (verdicts, summary) = run::beside(&site, &log, || run::verdicts(log.as_ref(), EVENTS));
-    assert_eq!(summary.verdicts, EVENTS as u64);
-    assert_eq!(summary.dead_letters, 0);
+    assert_eq!((summary.verdicts, summary.dead_letters), (200, 0));
     verdicts
 }
 
 #[test]
-fn fused_and_apart_agree() {
-    let fused = run_in(&[], 1);
-    let apart = run_in(&[site::ONE_STAGE_A_SEGMENT], 5);
-    assert_eq!(run::canonical(&fused), run::canonical(&apart));
+fn all_in_one_and_several_segments_agree() {
+    let apart = run_in(&[site::LARGE_FACES, site::ONE_STAGE_A_SEGMENT], 5);
+    assert_eq!(run::canonical(&apart), run::undisturbed(EVENTS));
     // Not equal because all are alike: the run holds every kind of end.
-    let decisions: HashSet<_> = fused
+    let decisions: HashSet<_> = apart
         .iter()
         .map(|verdict| verdict.canonical.decision)
         .collect();
@@ -35,9 +32,43 @@ fn fused_and_apart_agree() {
 
 #[test]
 fn two_workers_agree_with_one() {
-    let one = run_in(&[], 1);
-    let two = run_in(&[("workers = 1 ", "workers = 2 ")], 1);
-    assert_eq!(run::canonical(&one), run::canonical(&two));
+    let two = run_in(&[site::LARGE_FACES, ("workers = 1 ", "workers = 2 ")], 1);
+    assert_eq!(run::canonical(&two), run::undisturbed(EVENTS));
+}
+
+/// A stage is set apart, and fused again, by topology alone: what is under way is answered in
+/// the new layout, each case once.
+#[test]
+fn a_stage_is_moved_by_topology_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let requests = events::requests(&site::home(), 90);
+    let detect_apart = (
+        "[segment.front]\nstages = [\"admit\", \"decode\", \"detect\", \"embed\", \"match\"]\n",
+        "[segment.head]\nstages = [\"admit\", \"decode\"]\n[segment.detect]\nstages = [\"detect\"]\n\
+         [segment.tail]\nstages = [\"embed\", \"match\"]\n",
+    );
+    let layouts: [&[(&str, &str)]; 3] = [
+        &[site::LARGE_FACES],
+        &[site::LARGE_FACES, detect_apart],
+        &[site::LARGE_FACES],
+    ];
+    let mut answered = Vec::new();
+    let mut ended_in = HashSet::new();
+    for (layout, part) in layouts.into_iter().zip(requests.chunks(30)) {
+        let site = site::embedded(folder.path(), layout);
+        let log = site.open_log().unwrap();
+        log.apply_topics(&site.topics()).unwrap();
+        run::publish(log.as_ref(), part);
+        let count = answered.len() + part.len();
+        (answered, _) = run::beside(&site, &log, || run::verdicts(log.as_ref(), count));
+        ended_in.extend(answered.iter().map(|v| v.observed.layout.clone()));
+    }
+    assert_eq!(run::canonical(&answered), run::undisturbed(requests.len()));
+    let ended_in: Vec<_> = ["front", "head", "detect", "tail"]
+        .into_iter()
+        .filter(|segment| ended_in.contains(*segment))
+        .collect();
+    assert_eq!(ended_in, ["front", "head", "detect", "tail"]);
 }
 
 /// What was published before a chain runs, or while it is stopped, is answered when it runs.

@@ -6,8 +6,11 @@
 )]
 
 mod accuracy;
+mod crashes;
 mod demo;
 mod house;
 mod layouts;
+mod own_model;
 mod refusals;
 mod trace;
+mod validate;

@@ -1,26 +1,24 @@
 //! One process a stage on Kafka against all in one on the embedded log.
 
+use shiren_integration_tests::processes::Worker;
+use shiren_integration_tests::run::EVENTS;
 use shiren_integration_tests::{events, processes, run, site};
 
 use crate::Cluster;
 
-const EVENTS: usize = 50;
+/// Drains all processes; how many records they processed.
+fn drain(workers: Vec<Worker>) -> Vec<u64> {
+    workers.into_iter().map(|w| w.drain().records).collect()
+}
 
 #[test]
 fn one_process_a_stage_agrees_with_all_in_one() {
-    let requests = events::requests(&site::home(), EVENTS);
-    let folder = tempfile::tempdir().unwrap();
-    let site = site::embedded(folder.path(), &[]);
-    let log = site.open_log().unwrap();
-    log.apply_topics(&site.topics()).unwrap();
-    run::publish(log.as_ref(), &requests);
-    let (all_in_one, _) = run::beside(&site, &log, || run::verdicts(log.as_ref(), EVENTS));
-
-    let cluster = Cluster::start(&[site::ONE_STAGE_A_SEGMENT]);
+    let cluster = Cluster::start(&[site::LARGE_FACES, site::ONE_STAGE_A_SEGMENT]);
     assert_eq!(cluster.workers.len(), 5);
+    let requests = events::requests(&site::home(), EVENTS);
     run::publish(cluster.log.as_ref(), &requests);
     let apart = run::verdicts(cluster.log.as_ref(), EVENTS);
-    assert_eq!(run::canonical(&all_in_one), run::canonical(&apart));
+    assert_eq!(run::canonical(&apart), run::undisturbed(EVENTS));
     let ended_in: std::collections::BTreeSet<_> = apart
         .iter()
         .map(|verdict| verdict.observed.layout.as_str())
@@ -28,10 +26,48 @@ fn one_process_a_stage_agrees_with_all_in_one() {
     assert!(
         ended_in.contains("decode") && ended_in.contains("detect") && ended_in.contains("match")
     );
-    cluster
-        .workers
-        .into_iter()
-        .for_each(processes::Worker::drain);
+    drain(cluster.workers);
+}
+
+/// Two processes of one stage share its records, each record with one of them.
+#[test]
+fn two_detect_workers_agree_with_one() {
+    let mut cluster = Cluster::start(&[site::LARGE_FACES, site::ONE_STAGE_A_SEGMENT]);
+    let mut second = cluster.command("detect", 1);
+    second.env("RUST_LOG", processes::ASSIGNMENTS);
+    let second = Worker::launch(second, "detect 1").ready();
+    // Both are in the group before there is anything to do.
+    second.await_message("partitions assigned");
+    let requests = events::requests(&site::home(), EVENTS);
+    run::publish(cluster.log.as_ref(), &requests);
+    let verdicts = run::verdicts(cluster.log.as_ref(), EVENTS);
+    assert_eq!(run::canonical(&verdicts), run::undisturbed(EVENTS));
+    let first = cluster.workers.remove(2).drain();
+    let second = second.drain();
+    assert!(first.records > 0 && second.records > 0);
+    let in_decode = verdicts.iter().filter(|v| v.observed.layout == "decode");
+    let reached_detect = EVENTS - in_decode.count();
+    assert_eq!(first.records + second.records, reached_detect as u64);
+    drain(cluster.workers);
+}
+
+/// All in one on Kafka; SIGTERM in the middle of the run: what is at hand is committed, the next
+/// process goes on from there, and no record is processed twice.
+#[test]
+fn a_drained_process_leaves_the_rest_to_the_next() {
+    let cluster = Cluster::without_workers(&[site::LARGE_FACES, site::SMALL_BUNDLES]);
+    let requests = events::requests(&site::home(), EVENTS);
+    run::publish(cluster.log.as_ref(), &requests);
+    let first = cluster.start_worker("front", 0);
+    run::await_some(cluster.log.as_ref(), 10);
+    let first = first.drain();
+    assert!((10..EVENTS as u64).contains(&first.records), "{first:?}");
+    let second = cluster.start_worker("front", 0);
+    let verdicts = run::verdicts(cluster.log.as_ref(), EVENTS);
+    let second = second.drain();
+    assert_eq!(first.records + second.records, EVENTS as u64);
+    assert_eq!((first.rebuilds, second.rebuilds), (0, 0));
+    assert_eq!(run::canonical(&verdicts), run::undisturbed(EVENTS));
 }
 
 /// The main job as a user sees it: the demo's mix, the chain in five other processes.

@@ -6,16 +6,20 @@
 )]
 
 mod chain;
+mod crashes;
 mod log;
+mod memory;
 mod python;
+mod validate;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use shiren::site::Site;
 use shiren::stages;
 use shiren_integration_tests::broker::Broker;
-use shiren_integration_tests::processes::Worker;
+use shiren_integration_tests::processes::{self, Worker};
 use shiren_integration_tests::site;
 use shiren_log::Log;
 use tempfile::TempDir;
@@ -31,8 +35,17 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// Starts broker and topics, and one process for each of `changes`' segments.
+    /// Starts broker and topics, and one process for each segment of the topology.
     fn start(changes: &[(&str, &str)]) -> Self {
+        let mut cluster = Self::without_workers(changes);
+        let segments = cluster.site.topology.segments.iter();
+        let workers = segments.map(|segment| cluster.start_worker(&segment.name, 0));
+        cluster.workers = workers.collect();
+        cluster
+    }
+
+    /// Starts broker and topics.
+    fn without_workers(changes: &[(&str, &str)]) -> Self {
         let broker = Broker::start();
         let folder = tempfile::tempdir().unwrap();
         let engine = format!(
@@ -51,22 +64,25 @@ impl Cluster {
         let site = Site::open(&topology, &site::home(), &stages::descriptors()).unwrap();
         let log = site.open_log().unwrap();
         log.apply_topics(&site.topics()).unwrap();
-        let segments: Vec<String> = site
-            .topology
-            .segments
-            .iter()
-            .map(|s| s.name.clone())
-            .collect();
-        let start = |name: &String| Worker::start(&topology, &broker.bootstrap(), name, 0);
-        let workers = segments.iter().map(start).collect();
         Self {
-            workers,
+            workers: Vec::new(),
             topology,
             site: Arc::new(site),
             log,
             broker,
             _folder: folder,
         }
+    }
+
+    /// `shiren run` of one segment.
+    fn command(&self, segment: &str, slot: u32) -> Command {
+        let mut command = processes::on_kafka(&self.topology, &self.bootstrap());
+        command.args(["run", "--segment", segment, "--slot", &slot.to_string()]);
+        command
+    }
+
+    fn start_worker(&self, segment: &str, slot: u32) -> Worker {
+        Worker::launch(self.command(segment, slot), segment).ready()
     }
 
     fn bootstrap(&self) -> String {

@@ -26,7 +26,7 @@ fn template(models: &mut Models, picture: &Rgb8) -> Template {
     let crop = context_crop(picture, &face, SIDE_FACTOR, 384).unwrap();
     models
         .embedder
-        .embed(&crop.pixels, &crop.landmarks)
+        .embed(&crop.pixels, &crop.face.landmarks)
         .unwrap()
 }
 

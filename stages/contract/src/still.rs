@@ -42,6 +42,28 @@ pub struct StillError {
     pub detail: String,
 }
 
+/// A decoded picture, upright, perhaps smaller than its file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// The pixels. Both sides are the whole picture's, divided by one factor and rounded up.
+    pub pixels: Rgb8,
+    /// Width of the whole upright picture, pixels.
+    pub width: u32,
+    /// Height of the whole upright picture, pixels.
+    pub height: u32,
+}
+
+impl Decoded {
+    /// Pixels of the whole picture for one of `pixels`, in x and y; at least 1.
+    #[must_use]
+    pub fn factor(&self) -> [f32; 2] {
+        [
+            self.width as f32 / self.pixels.width() as f32,
+            self.height as f32 / self.pixels.height() as f32,
+        ]
+    }
+}
+
 /// Pixels of stills. An engine behind it decodes in this process or, later, in a child.
 pub trait Pixels: Send {
     /// Reads format, size and orientation from the header and checks them against `limits`. Decodes nothing.
@@ -55,5 +77,19 @@ pub trait Pixels: Send {
     ///
     /// # Errors
     /// As [`Pixels::header`], and `image_truncated`, `image_corrupt`, `colour_space_unsupported`, `bit_depth_unknown`, `decode_timeout`.
-    fn decode(&mut self, bytes: &[u8], limits: &StillLimits) -> Result<Rgb8, StillError>;
+    fn decode(&mut self, bytes: &[u8], limits: &StillLimits) -> Result<Rgb8, StillError> {
+        Ok(self.decode_reduced(bytes, limits, u32::MAX)?.pixels)
+    }
+
+    /// As [`Pixels::decode`], but where the format makes a smaller picture cheaper it may be given as
+    /// small as the longer side stays at least `long_side_min_px`. What is refused does not depend on it.
+    ///
+    /// # Errors
+    /// As [`Pixels::decode`].
+    fn decode_reduced(
+        &mut self,
+        bytes: &[u8],
+        limits: &StillLimits,
+        long_side_min_px: u32,
+    ) -> Result<Decoded, StillError>;
 }

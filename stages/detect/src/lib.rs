@@ -3,16 +3,18 @@
 //! For a comparison each picture must have a subject, whose context crop travels on; the frame
 //! does not.
 
+mod close_look;
 mod config;
+mod look;
 pub mod subject;
-mod upright;
 
+use close_look::CloseLook;
+use look::{Eye, Found, failed};
 use shiren_contract::codes;
-use shiren_contract::raster::Rgb8;
 use shiren_contract::stage::{Outcome, Rejection, Stage, StageDescriptor};
 use shiren_contract::still::Pixels;
 use shiren_contract::terminal::Terminal;
-use shiren_models::{FaceDetector, ModelError, crop};
+use shiren_models::{FaceDetector, crop};
 use shiren_schemas::Wire;
 use shiren_schemas::records::{
     BoundingBox, Crop, Decision, DetectedFace, Face, FaceCase, FacedPicture, Landmark, ModelRef,
@@ -24,16 +26,8 @@ pub use config::Config;
 
 /// The stage.
 pub struct Detect {
-    pixels: Box<dyn Pixels>,
-    detector: FaceDetector,
+    eye: Eye,
     config: Config,
-}
-
-/// A picture's faces, not yet in the wire's form.
-struct Found {
-    raster: Rgb8,
-    faces: Vec<shiren_models::Face>,
-    faces_found: usize,
 }
 
 /// A picture that has no usable subject, with what was seen of it.
@@ -49,31 +43,13 @@ impl Detect {
     /// The stage, with the port that makes pixels.
     #[must_use]
     pub fn new(pixels: Box<dyn Pixels>, detector: FaceDetector, config: Config) -> Self {
-        Self {
+        let eye = Eye {
             pixels,
             detector,
-            config,
-        }
-    }
-
-    /// Decodes `bytes` and finds faces of at least about `min_face_px` pixels.
-    fn find(&mut self, bytes: &[u8], min_face_px: u32) -> Result<Found, Rejection> {
-        let raster = self
-            .pixels
-            .decode(bytes, &self.config.limits)
-            .map_err(|error| Rejection::new(error.code, error.detail))?;
-        let mut faces = self
-            .detector
-            .detect(&raster, min_face_px)
-            .map_err(failed)?
-            .faces;
-        let faces_found = faces.len();
-        faces.truncate(self.config.max_faces);
-        Ok(Found {
-            raster,
-            faces,
-            faces_found,
-        })
+            limits: config.limits,
+            max_faces: config.max_faces,
+        };
+        Self { eye, config }
     }
 
     /// The faces of a picture, the subject among them with its crop.
@@ -85,16 +61,18 @@ impl Detect {
         still: &StillPicture,
         min_face_px: u32,
     ) -> Result<FacedPicture, Box<Refusal>> {
-        let found = self
-            .find(&still.bytes, min_face_px)
+        let margin = self.config.subject_min_margin;
+        let mut found = self
+            .eye
+            .prominent(&still.bytes, min_face_px, margin)
             .map_err(|rejection| refused(rejection, None))?;
         let mut picture = faced(still, &found);
-        match self.subject(&found, still.role, min_face_px) {
-            Ok((subject, rule, crop)) => {
+        match self.subject(&mut found, still, min_face_px) {
+            Ok((subject, rule, with_crop)) => {
                 picture.subject = i32::try_from(subject).ok();
                 picture.subject_rule = Some(rule.to_owned());
                 if let Some(face) = picture.faces.get_mut(subject) {
-                    face.crop = Some(crop);
+                    *face = with_crop;
                 }
                 Ok(picture)
             }
@@ -104,16 +82,16 @@ impl Detect {
 
     fn subject(
         &mut self,
-        found: &Found,
-        role: PictureRole,
+        found: &mut Found,
+        still: &StillPicture,
         min_face_px: u32,
-    ) -> Result<(usize, &'static str, Crop), Rejection> {
-        let (width, height) = (found.raster.width(), found.raster.height());
+    ) -> Result<(usize, &'static str, Face), Rejection> {
+        let (width, height) = (found.picture.width, found.picture.height);
         let margin = self.config.subject_min_margin;
         match subject::choose(&found.faces, width, height, margin) {
             Choice::Subject(index, rule) => {
-                let crop = self.subject_crop(found, index, role, min_face_px)?;
-                Ok((index, rule, crop))
+                let face = self.subject_face(found, index, still, min_face_px)?;
+                Ok((index, rule, face))
             }
             Choice::None => Err(Rejection::new(codes::NO_FACE, "no face found")),
             Choice::Ambiguous(lead) => {
@@ -126,68 +104,83 @@ impl Detect {
         }
     }
 
-    /// The subject's crop, once it is known to be readable.
-    fn subject_crop(
+    /// The subject with its crop and the points of the second look, once it is known to be readable.
+    fn subject_face(
         &mut self,
-        found: &Found,
+        found: &mut Found,
         subject: usize,
-        role: PictureRole,
+        still: &StillPicture,
         min_face_px: u32,
-    ) -> Result<Crop, Rejection> {
-        let face = &found.faces[subject];
-        let (width, height) = (found.raster.width() as f32, found.raster.height() as f32);
-        let outside = |[x, y]: &[f32; 2]| *x < 0.0 || *y < 0.0 || *x > width || *y > height;
-        if face.landmarks.iter().any(outside) {
-            let what = "eyes, nose or mouth lie outside the picture";
-            return Err(Rejection::new(codes::FACE_TOO_CLOSE, what));
-        }
+    ) -> Result<Face, Rejection> {
+        let mut face = found.faces[subject];
         // A reference may be a small print or chip portrait; its kind has limits of its own.
-        if role == PictureRole::Probe && face.bbox.width() < min_face_px as f32 {
+        if still.role == PictureRole::Probe && face.bbox.width() < min_face_px as f32 {
             let what = format!(
                 "{:.0} px wide, the scene wants {min_face_px}",
                 face.bbox.width()
             );
             return Err(Rejection::new(codes::FACE_TOO_SMALL, what));
         }
-        let roll = face.roll_degrees();
-        if roll.abs() > self.config.roll_max_degrees {
-            let what = format!(
-                "roll {roll:.0} degrees, the limit is {}",
-                self.config.roll_max_degrees
-            );
-            return Err(Rejection::new(codes::FACE_ROTATED, what));
-        }
         let max_side = self.config.crop_max_side_px;
-        let crop = crop::context_crop(&found.raster, face, self.config.crop_context, max_side)
-            .ok_or_else(|| {
-                Rejection::new(codes::FACE_TOO_CLOSE, "the face lies outside the picture")
-            })?;
-        let face_px = face.bbox.width() * crop.transform.scale[0];
-        if upright::is_upside_down(&mut self.detector, &crop.pixels, face_px).map_err(failed)? {
-            return Err(Rejection::new(
-                codes::FACE_ROTATED,
-                "the face is upside down",
-            ));
-        }
+        let context = self.config.crop_context;
+        let side = face.bbox.width().max(face.bbox.height()) * context;
+        let long = found.picture.width.max(found.picture.height) as f32;
+        let long_px = (long * max_side as f32 / side.max(1.0)).min(long).ceil() as u32;
+        self.eye.sharpen(found, &still.bytes, long_px)?;
+        let [x, y] = found.picture.factor();
+        let here = look::scaled(&face, [x.recip(), y.recip()]);
+        let crop = crop::context_crop(&found.picture.pixels, &here, context, max_side).ok_or_else(
+            || Rejection::new(codes::FACE_TOO_CLOSE, "the face lies outside the picture"),
+        )?;
+        let seen = close_look::look(&mut self.eye.detector, &crop.pixels, &crop.face);
+        let CloseLook::Upright(landmarks) = seen.map_err(failed)? else {
+            let what = "turned by a quarter or a half";
+            return Err(Rejection::new(codes::FACE_ROTATED, what));
+        };
+        face.landmarks = landmarks.map(|point| {
+            let [px, py] = crop.transform.to_picture(point);
+            [px * x, py * y]
+        });
+        self.check_points(&face, found)?;
         if crop.pixels.data().len() > self.config.crop_max_bytes {
             let what = format!("a crop of {} bytes", crop.pixels.data().len());
             return Err(Rejection::new(codes::RECORD_TOO_LARGE, what));
         }
-        Ok(Crop {
-            width: side(crop.pixels.width()),
-            height: side(crop.pixels.height()),
-            origin_x: crop.transform.x as f32,
-            origin_y: crop.transform.y as f32,
-            scale_x: crop.transform.scale[0],
-            scale_y: crop.transform.scale[1],
+        let crop = Crop {
+            width: side_px(crop.pixels.width()),
+            height: side_px(crop.pixels.height()),
+            origin_x: crop.transform.x as f32 * x,
+            origin_y: crop.transform.y as f32 * y,
+            scale_x: crop.transform.scale[0] / x,
+            scale_y: crop.transform.scale[1] / y,
             rgb: crop.pixels.into_data(),
+        };
+        Ok(Face {
+            crop: Some(crop),
+            ..on_the_wire(&face)
         })
+    }
+
+    /// Refuses a face whose points lie so that it cannot be compared.
+    fn check_points(&self, face: &shiren_models::Face, found: &Found) -> Result<(), Rejection> {
+        let (width, height) = (found.picture.width as f32, found.picture.height as f32);
+        let outside = |[x, y]: &[f32; 2]| *x < 0.0 || *y < 0.0 || *x > width || *y > height;
+        if face.landmarks.iter().any(outside) {
+            let what = "eyes, nose or mouth lie outside the picture";
+            return Err(Rejection::new(codes::FACE_TOO_CLOSE, what));
+        }
+        let (roll, limit) = (face.roll_degrees(), self.config.roll_max_degrees);
+        if roll.abs() > limit {
+            let what = format!("roll {roll:.0} degrees, the limit is {limit}");
+            return Err(Rejection::new(codes::FACE_ROTATED, what));
+        }
+        Ok(())
     }
 
     fn model(&self) -> ModelRef {
         ModelRef {
-            name: self.detector.model().to_owned(),
-            sha256: self.detector.sha256().to_owned(),
+            name: self.eye.detector.model().to_owned(),
+            sha256: self.eye.detector.sha256().to_owned(),
         }
     }
 
@@ -196,7 +189,7 @@ impl Detect {
         let mut terminal = Terminal::new(case.envelope, Decision::Done);
         let mut detections = Vec::with_capacity(case.pictures.len());
         for still in &case.pictures {
-            let found = match self.find(&still.bytes, min_face_px) {
+            let found = match self.eye.all(&still.bytes, min_face_px) {
                 Ok(found) => found,
                 Err(rejection) => {
                     let name = Self::DESCRIPTOR.name;
@@ -289,8 +282,8 @@ fn faced(still: &StillPicture, found: &Found) -> FacedPicture {
     FacedPicture {
         role: still.role,
         reference_kind: still.reference_kind,
-        width: side(found.raster.width()),
-        height: side(found.raster.height()),
+        width: side_px(found.picture.width),
+        height: side_px(found.picture.height),
         faces: found.faces.iter().map(on_the_wire).collect(),
         faces_found: i32::try_from(found.faces_found).unwrap_or(i32::MAX),
         subject: None,
@@ -325,10 +318,6 @@ fn detected(face: &Face) -> DetectedFace {
     }
 }
 
-fn side(px: u32) -> i32 {
+fn side_px(px: u32) -> i32 {
     i32::try_from(px).unwrap_or(i32::MAX)
-}
-
-fn failed(error: ModelError) -> Rejection {
-    Rejection::new(error.code(), error.to_string())
 }

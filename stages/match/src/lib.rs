@@ -74,13 +74,15 @@ impl Match {
             ReferenceKind::CardPrint => calibration::ReferenceKind::CardPrint,
             ReferenceKind::Chip => calibration::ReferenceKind::Chip,
         };
-        let found = self
-            .config
-            .tables
-            .iter()
-            .find(|t| t.model() == self.config.model && t.holds_for(kind));
-        found.ok_or_else(|| {
-            let what = format!("no table of {} for this kind", self.config.model);
+        let model = &self.config.model;
+        let tables = self.config.tables.iter();
+        let mut of_model = tables.filter(|t| t.model() == *model).peekable();
+        if of_model.peek().is_none() {
+            let what = format!("no table of {model}: it is not calibrated");
+            return Err(Rejection::new(codes::CALIBRATION_MISSING, what));
+        }
+        of_model.find(|t| t.holds_for(kind)).ok_or_else(|| {
+            let what = format!("no table of {model} for this kind");
             Rejection::new(codes::REFERENCE_KIND_UNSUPPORTED, what)
         })
     }

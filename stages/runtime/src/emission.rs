@@ -14,6 +14,9 @@ use shiren_schemas::{CodecError, Sha256, Wire, ids, keys};
 
 use crate::segment::Emission;
 
+/// Headers of a verdict beside the trace context: hints, all of them in the verdict too.
+pub const VERDICT_HEADERS: [&str; 5] = ["tenant", "scene", "kind", "decision", "expires_at"];
+
 /// Largest overhead of a record beside its value: key and headers, bytes.
 const RECORD_OVERHEAD_BYTES: usize = 2048;
 
@@ -132,13 +135,14 @@ impl Emitter {
         } = terminal.into_records(&seen)?;
         let tenant = verdict.canonical.tenant.clone();
         let mut headers = trace.to_vec();
-        for (name, value) in [
-            ("tenant", tenant.clone()),
-            ("scene", verdict.canonical.scene.clone()),
-            ("kind", verdict.canonical.kind.to_string()),
-            ("decision", verdict.canonical.decision.to_string()),
-            ("expires_at", verdict.observed.expires_at.to_string()),
-        ] {
+        let values = [
+            tenant.clone(),
+            verdict.canonical.scene.clone(),
+            verdict.canonical.kind.to_string(),
+            verdict.canonical.decision.to_string(),
+            verdict.observed.expires_at.to_string(),
+        ];
+        for (name, value) in VERDICT_HEADERS.into_iter().zip(values) {
             headers.push((name.to_owned(), Bytes::from(value)));
         }
         let topic = Topic::Verdicts {

@@ -5,19 +5,25 @@
 
 mod emission;
 mod registry;
+mod resident;
 mod run;
 mod segment;
 mod trace_context;
 mod worker;
 
-pub use emission::Emitter;
+pub use emission::{Emitter, VERDICT_HEADERS};
 pub use registry::{BuildError, Registry, StageFactory};
+pub use resident::{peak_resident_bytes, resident_bytes};
 pub use run::{Drain, Options, Runtime, RuntimeError, SegmentOptions, Summary};
 pub use segment::{Emission, Segment};
 pub use worker::WorkerBounds;
 
 /// Microseconds since the Unix epoch: the one place where the wall clock is read.
 #[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place, handed on to pure code"
+)]
 pub fn now_us() -> i64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

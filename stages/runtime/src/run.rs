@@ -139,6 +139,18 @@ pub enum RuntimeError {
         /// Last reason.
         why: String,
     },
+    /// The process holds more memory than it may.
+    #[error(
+        "group {group}: memory_over_budget: the process holds {resident_mib} MiB, runtime.max_resident_mib is {max_mib}. What was answered is committed, the rest is in the log: start it again. If it comes back, lower bundle.max_bytes, bundle.queue_max_bytes, stills.max_pixels or detect.net_max_side_px, run fewer workers in a process, or raise the bound"
+    )]
+    MemoryOverBudget {
+        /// Group of the worker that saw it.
+        group: String,
+        /// Resident memory, MiB.
+        resident_mib: u64,
+        /// Bound, MiB.
+        max_mib: u64,
+    },
     /// A worker thread panicked or could not be started.
     #[error("worker {0} stopped unexpectedly")]
     WorkerLost(String),

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shiren_contract::stage::Arrival;
-use shiren_log::{Bundle, Commit, Log, LogError, NewRecord, Record, Worker, WorkerOptions};
+use shiren_log::{
+    Bundle, Commit, Log, LogError, NewRecord, Record, Worker, WorkerOptions, kill_point,
+};
 
 use crate::emission::Emitter;
 use crate::now_us;
+use crate::resident::resident_bytes;
 use crate::run::{Drain, RuntimeError, Summary};
 use crate::segment::{Emission, Segment};
 use crate::trace_context;
@@ -27,6 +30,8 @@ pub struct WorkerBounds {
     pub rebuild_max_attempts: u32,
     /// Dead letters in a row before the process stops: something is wrong with all records.
     pub dead_letters_max_consecutive: u32,
+    /// Resident memory of the process beyond which it stops, MiB.
+    pub max_resident_mib: u64,
 }
 
 /// A worker loop, ready to run.
@@ -116,9 +121,14 @@ impl WorkerLoop {
             let Some(bundle) = worker.next_bundle()? else {
                 continue;
             };
+            kill_point("polled");
             let computed = self.compute(&bundle)?;
+            kill_point("computed");
             match self.commit(worker, &bundle, &computed.outputs)? {
-                Commit::Done => self.count(&bundle, &computed)?,
+                Commit::Done => {
+                    self.count(&bundle, &computed)?;
+                    self.check_memory()?;
+                }
                 Commit::Revoked => {
                     tracing::info!(
                         group = self.options.group,
@@ -199,6 +209,21 @@ impl WorkerLoop {
             return Err(RuntimeError::DeadLettersOverLimit {
                 group: self.options.group.clone(),
                 max,
+            });
+        }
+        Ok(())
+    }
+
+    /// After a commit, so that nothing is done twice for it. A worker that outgrows its bound would be ended by
+    /// the kernel at a moment of its choice, perhaps with its neighbours.
+    fn check_memory(&self) -> Result<(), RuntimeError> {
+        let max_mib = self.bounds.max_resident_mib;
+        let resident_mib = resident_bytes().unwrap_or(0).div_ceil(1024 * 1024);
+        if resident_mib > max_mib {
+            return Err(RuntimeError::MemoryOverBudget {
+                group: self.options.group.clone(),
+                resident_mib,
+                max_mib,
             });
         }
         Ok(())

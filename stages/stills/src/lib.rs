@@ -14,6 +14,7 @@
 //! - Time: PNG, WebP and BMP are stopped between reads of input once `decode_max_ms` is over; how JPEG is
 //!   bounded stands in `jpeg.rs`. Whatever took longer in the end is refused.
 
+pub mod bare;
 mod bmp;
 mod deadline;
 mod depth;
@@ -32,7 +33,10 @@ mod webp;
 use deadline::Deadline;
 use shiren_contract::codes::{self, Code};
 use shiren_contract::raster::Rgb8;
-use shiren_contract::still::{Pixels, StillError, StillFormat, StillHeader, StillLimits};
+use shiren_contract::still::{Decoded, Pixels, StillError, StillFormat, StillHeader, StillLimits};
+
+/// Target of the event that tells of each decoded picture: `width` and `height` of its stored pixels.
+pub const DECODED: &str = "shiren_stills::decoded";
 
 /// Decodes stills in this process: JPEG by libjpeg-turbo, PNG, WebP and BMP by `image`.
 ///
@@ -60,18 +64,34 @@ impl Pixels for StillDecoder {
         }
     }
 
-    fn decode(&mut self, bytes: &[u8], limits: &StillLimits) -> Result<Rgb8, StillError> {
+    fn decode_reduced(
+        &mut self,
+        bytes: &[u8],
+        limits: &StillLimits,
+        long_side_min_px: u32,
+    ) -> Result<Decoded, StillError> {
         let deadline = Deadline::starting_now(limits.decode_max_ms);
         let header = self.header(bytes, limits)?;
         let stored = match header.format {
-            StillFormat::Jpeg => jpeg::pixels(bytes, &header, limits)?,
+            StillFormat::Jpeg => jpeg::pixels(bytes, &header, limits, long_side_min_px)?,
             StillFormat::Png => png::pixels(bytes, &header, limits, deadline)?,
             StillFormat::Webp => webp::pixels(bytes, &header, deadline)?,
             StillFormat::Bmp => bmp::pixels(bytes, &header, deadline)?,
         };
-        let upright = upright::turn(stored, header.orientation)?;
+        let (width, height) = (stored.width(), stored.height());
+        tracing::trace!(target: DECODED, width, height);
+        let pixels = upright::turn(stored, header.orientation)?;
         deadline.check()?;
-        Ok(upright)
+        let (width, height) = if upright::swaps_sides(header.orientation) {
+            (header.height, header.width)
+        } else {
+            (header.width, header.height)
+        };
+        Ok(Decoded {
+            pixels,
+            width,
+            height,
+        })
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) fn build(values: &Values) -> Result<Topology, Undeclared> {
             drain_max_ms: int(values, "runtime.drain_max_ms")?,
             rerun_max_attempts: int(values, "runtime.rerun_max_attempts")?,
             dead_letters_max_consecutive: int(values, "runtime.dead_letters_max_consecutive")?,
+            max_resident_mib: int(values, "runtime.max_resident_mib")?,
             deadline_max_ms: int(values, "runtime.deadline_max_ms")?,
         },
         models: Models {

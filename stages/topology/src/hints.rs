@@ -30,7 +30,8 @@ pub(crate) fn key_hint(pattern: &str, name: &str) -> Option<String> {
 }
 
 /// "did you mean ...", when one of `known` is at least this like `given` (0..=1).
-pub(crate) fn did_you_mean<'a>(
+#[must_use]
+pub fn did_you_mean<'a>(
     given: &str,
     known: impl IntoIterator<Item = &'a str>,
     likeness: f64,

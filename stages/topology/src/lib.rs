@@ -6,6 +6,7 @@
 mod build;
 mod codes;
 mod environment;
+mod graph;
 mod hints;
 mod model;
 mod problem;
@@ -16,6 +17,8 @@ mod structure;
 mod values;
 
 pub use codes::CODES;
+pub use graph::{Format, graph};
+pub use hints::did_you_mean;
 pub use model::{
     Bundle, Detect, EmbeddedLog, KafkaLog, LogSettings, Models, Runtime, Segment, Stills, Topics,
     Topology,
@@ -61,5 +64,16 @@ pub fn parse(
             ..topology
         }),
         _ => Err(problems),
+    }
+}
+
+/// Line of the setting at `path` (`scene.default.target_fmr`) in `text`, from 1: where it is
+/// written, else that of its table, else 1.
+#[must_use]
+pub fn line_of(text: &str, path: &str) -> usize {
+    let values = Values::read(text, "", []);
+    match values.culprit(&[path]) {
+        (_, Origin::Line(line)) => line,
+        (_, Origin::Variable(_)) => 1,
     }
 }

@@ -166,6 +166,8 @@ pub struct Runtime {
     pub rerun_max_attempts: u32,
     /// Dead letters in a row after which the segment stops.
     pub dead_letters_max_consecutive: u32,
+    /// Resident memory of a worker process beyond which it stops, MiB.
+    pub max_resident_mib: u64,
     /// Largest deadline that a request may ask for, milliseconds.
     pub deadline_max_ms: u64,
 }

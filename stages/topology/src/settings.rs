@@ -182,6 +182,7 @@ pub const SETTINGS: &[Setting] = &[
     integer("runtime.drain_max_ms", 100, 8_000, 5 * MINUTE_MS, "Longest time from SIGTERM to the end of the process."),
     integer("runtime.rerun_max_attempts", 1, 5, 100, "Runs of one bundle whose commit fails, before the worker stops with an error."),
     integer("runtime.dead_letters_max_consecutive", 1, 100, 1_000_000, "Dead letters in a row after which the segment stops: something is wrong with it or its producers."),
+    integer("runtime.max_resident_mib", 256, 2_048, MIB, "Most memory that a worker process holds: beyond it, after a commit, it stops with an error and is to be started again."),
     integer("runtime.deadline_max_ms", 1, 10 * MINUTE_MS, 7 * DAY_MS, "Largest deadline_ms that a request or a scene may have."),
     // models
     text("models.profile", Form::Name, Absent::Text("open"), "Profile of the manifest: which weights run."),

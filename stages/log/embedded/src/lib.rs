@@ -24,7 +24,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use shiren_log::{
-    Applied, Log, LogError, Partitions, Publisher, Reader, Start, TopicSpec, Worker, WorkerOptions,
+    Applied, Log, LogError, Partitions, Publisher, Reader, Start, TopicSpec, TopicState, Worker,
+    WorkerOptions,
 };
 
 use crate::store::Store;
@@ -162,6 +163,15 @@ impl Log for EmbeddedLog {
         let connection = self.store().connect()?;
         let topic = topics::find(self.store(), &connection, topic)?;
         Ok(topic.map(|topic| topic.partitions))
+    }
+
+    fn describe(&self, topic: &str) -> Result<Option<TopicState>, LogError> {
+        let connection = self.store().connect()?;
+        let found = topics::find(self.store(), &connection, topic)?;
+        Ok(found.map(|found| TopicState {
+            spec: found.spec(topic),
+            has_append_time: true,
+        }))
     }
 
     fn publisher(&self) -> Result<Box<dyn Publisher>, LogError> {

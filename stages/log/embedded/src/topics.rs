@@ -30,6 +30,17 @@ impl Topic {
     pub(crate) fn tp(&self, partition: i32) -> i64 {
         self.base + i64::from(partition)
     }
+
+    /// The specification that gives this topic.
+    pub(crate) fn spec(&self, name: &str) -> TopicSpec {
+        TopicSpec {
+            name: name.to_owned(),
+            partitions: self.partitions,
+            retention_ms: self.retention_ms,
+            max_record_bytes: self.max_record_bytes as usize,
+            compacted: self.compacted,
+        }
+    }
 }
 
 /// Id of the record at an offset.

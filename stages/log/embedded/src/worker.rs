@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use shiren_log::{Bundle, Commit, LogError, NewRecord, Record, Worker, WorkerOptions};
+use shiren_log::{Bundle, Commit, LogError, NewRecord, Record, Worker, WorkerOptions, kill_point};
 
 use crate::EmbeddedLog;
 use crate::append::{self, Entry};
@@ -155,14 +155,19 @@ impl Worker for EmbeddedWorker {
         let outputs: Vec<Entry> = outputs.into_iter().map(Entry::from).collect();
         let store = self.log.store();
         let written = store.write_or_undo(|tx| {
+            kill_point("begun");
             if !move_offsets(store, tx, &self.options.group, &moves)? {
                 return Ok(None);
             }
-            append::append(store, tx, &outputs).map(Some)
+            kill_point("offsets_sent");
+            append::append(store, tx, &outputs)?;
+            kill_point("produced");
+            Ok(Some(()))
         })?;
         if written.is_none() {
             return Ok(Commit::Rebuild);
         }
+        kill_point("committed");
         self.outstanding = None;
         for moved in moves {
             if let Some(assigned) = self.parts.get_mut(moved.index) {

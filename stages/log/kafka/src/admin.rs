@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_executor::block_on;
 use rdkafka::admin::{AlterConfig, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
-use shiren_log::{Applied, LogError, TopicSpec};
+use shiren_log::{Applied, LogError, TopicSpec, TopicState};
 
 use crate::errors::{meaning, unavailable};
 use crate::settings::{BATCH_ROOM_BYTES, RECORD_MAX_BYTES, Settings};
@@ -34,6 +34,42 @@ pub(crate) fn apply(
     let deadline = settings.request_max_wait();
     let one = |(spec, wanted): &(&TopicSpec, _)| apply_one(topics, spec, wanted, deadline);
     wanted.iter().map(one).collect()
+}
+
+/// The topic as the brokers have it, in the terms of a specification; the reverse of [`wanted`].
+pub(crate) fn describe(topics: &Topics, name: &str) -> Result<Option<TopicState>, LogError> {
+    let Some(partitions) = topics.partitions(name)? else {
+        return Ok(None);
+    };
+    let settings = topics.settings(name)?;
+    let value = |setting: &str| {
+        let entry = settings.iter().find(|entry| entry.name == setting);
+        entry
+            .and_then(|entry| entry.value.as_deref())
+            .ok_or_else(|| unavailable(format!("topic {name}: the brokers do not say {setting}")))
+    };
+    let number = |setting: &str| {
+        let text = value(setting)?;
+        text.parse::<i64>()
+            .map_err(|_| unavailable(format!("topic {name}: {setting} is {text:?}, no number")))
+    };
+    let compacted = value("cleanup.policy")?.contains("compact");
+    let retention = if compacted {
+        "delete.retention.ms"
+    } else {
+        "retention.ms"
+    };
+    let max_bytes = usize::try_from(number("max.message.bytes")?).unwrap_or(0);
+    Ok(Some(TopicState {
+        spec: TopicSpec {
+            name: name.to_owned(),
+            partitions,
+            retention_ms: number(retention)?,
+            max_record_bytes: max_bytes.saturating_sub(BATCH_ROOM_BYTES),
+            compacted,
+        },
+        has_append_time: value("message.timestamp.type")? == "LogAppendTime",
+    }))
 }
 
 fn same_partitions(spec: &TopicSpec, found: Option<i32>) -> Result<(), LogError> {

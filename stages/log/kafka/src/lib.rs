@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shiren_log::{
-    Applied, Log, LogError, Partitions, Publisher, Reader, Start, TopicSpec, Worker, WorkerOptions,
+    Applied, Log, LogError, Partitions, Publisher, Reader, Start, TopicSpec, TopicState, Worker,
+    WorkerOptions,
 };
 
 pub use crate::settings::KafkaOptions;
@@ -77,6 +78,10 @@ impl Log for KafkaLog {
 
     fn partitions(&self, topic: &str) -> Result<Partitions, LogError> {
         self.topics().partitions(topic)
+    }
+
+    fn describe(&self, topic: &str) -> Result<Option<TopicState>, LogError> {
+        admin::describe(self.topics(), topic)
     }
 
     fn publisher(&self) -> Result<Box<dyn Publisher>, LogError> {

@@ -8,7 +8,7 @@ use shiren_log::LogError;
 
 /// Largest batch of a producer, bytes. Topics take [`BATCH_ROOM_BYTES`] more than their largest
 /// record, so that a batch of small ones never exceeds the topic's limit.
-const BATCH_MAX_BYTES: usize = 64_000;
+pub(crate) const BATCH_MAX_BYTES: usize = 64_000;
 
 /// What a topic's `max.message.bytes` adds to its largest record: room for a batch, or for the
 /// framing of a single record.

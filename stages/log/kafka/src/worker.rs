@@ -7,7 +7,7 @@ use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer;
 use rdkafka::{Offset, TopicPartitionList};
-use shiren_log::{Bundle, Commit, LogError, NewRecord, Worker, WorkerOptions};
+use shiren_log::{Bundle, Commit, LogError, NewRecord, Worker, WorkerOptions, kill_point};
 
 use crate::KafkaLog;
 use crate::assignment::Member;
@@ -77,8 +77,7 @@ impl KafkaWorker {
         })
     }
 
-    /// The whole transaction. Each step is a function of its own, between which a fault can be
-    /// put.
+    /// The whole transaction.
     fn transact(
         &self,
         bundle: &Bundle,
@@ -87,9 +86,14 @@ impl KafkaWorker {
     ) -> Result<(), Failure> {
         let deadline = Instant::now() + self.log.settings().delivery_max_wait();
         self.begin()?;
+        kill_point("begun");
         self.produce(outputs, deadline)?;
+        kill_point("produced");
         self.send_offsets(bundle, claims, deadline)?;
-        self.finish(deadline)
+        kill_point("offsets_sent");
+        self.finish(deadline)?;
+        kill_point("committed");
+        Ok(())
     }
 
     fn begin(&self) -> Result<(), Failure> {

@@ -196,6 +196,7 @@ macro_rules! contract_tests {
             an_explicit_partition_is_obeyed
             headers_tombstones_and_missing_keys_are_kept
             topics_are_applied_idempotently
+            a_topic_is_described_as_it_was_applied
             an_unknown_topic_is_named
             a_record_over_the_limit_is_refused
             a_reader_begins_where_it_is_told

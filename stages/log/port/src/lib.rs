@@ -6,11 +6,13 @@
 
 #[cfg(feature = "contract-suite")]
 pub mod contract_suite;
+mod kill_point;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+pub use kill_point::{STEPS, kill_point};
 pub use shiren_schemas::keys::partition;
 
 /// A record as it was read. `value` is `None` for a tombstone.
@@ -61,6 +63,15 @@ pub struct TopicSpec {
     pub max_record_bytes: usize,
     /// Keep the newest record of each key only.
     pub compacted: bool,
+}
+
+/// A topic as the log has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TopicState {
+    /// Its settings, in the terms of a specification: [`Log::apply_topics`] with it changes nothing.
+    pub spec: TopicSpec,
+    /// Whether records get the log's own append time, without which deadlines mean nothing.
+    pub has_append_time: bool,
 }
 
 /// What [`Log::apply_topics`] did with one topic.
@@ -167,6 +178,12 @@ pub trait Log: Send + Sync {
 
     /// Partition count of a topic.
     fn partitions(&self, topic: &str) -> Result<Partitions, LogError>;
+
+    /// The topic as it is now; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`] when the log does not answer, or does not let this client ask.
+    fn describe(&self, topic: &str) -> Result<Option<TopicState>, LogError>;
 
     /// A plain (idempotent, not transactional) publisher, for ingress and tools.
     fn publisher(&self) -> Result<Box<dyn Publisher>, LogError>;

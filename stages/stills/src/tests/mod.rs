@@ -6,6 +6,7 @@ mod hostile;
 mod make;
 mod orientation;
 mod recognition;
+mod reduced;
 mod whole;
 
 use crate::StillDecoder;

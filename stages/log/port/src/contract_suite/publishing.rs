@@ -9,6 +9,10 @@ use super::{Subject, read_to_end, sorted, values};
 use crate::{Applied, LogError, Record, Start, partition};
 
 fn now_us() -> i64 {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "compared with the time that the log stamps"
+    )]
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     i64::try_from(since.as_micros()).unwrap()
 }
@@ -107,6 +111,27 @@ pub fn headers_tombstones_and_missing_keys_are_kept(subject: &Subject) {
             assert_eq!(seen.value, copy.value);
             assert_eq!(seen.headers, copy.headers);
         }
+    }
+}
+
+/// What was applied is what is found, and changes show; what is not there is not described.
+pub fn a_topic_is_described_as_it_was_applied(subject: &Subject) {
+    let log = subject.open();
+    let mut spec = subject.spec("described", 3);
+    assert_eq!(log.describe(&spec.name).unwrap(), None);
+    log.apply_topics(std::slice::from_ref(&spec)).unwrap();
+    for (retention_ms, max_record_bytes, compacted) in [
+        (3_600_000, 100_000, false),
+        (7_200_000, 2_000_000, false),
+        (60_000, 2_000_000, true),
+    ] {
+        spec.retention_ms = retention_ms;
+        spec.max_record_bytes = max_record_bytes;
+        spec.compacted = compacted;
+        log.apply_topics(std::slice::from_ref(&spec)).unwrap();
+        let found = log.describe(&spec.name).unwrap().unwrap();
+        assert_eq!(found.spec, spec);
+        assert!(found.has_append_time);
     }
 }
 

@@ -1,0 +1,183 @@
+//! `shiren validate` beyond topology.toml: tables, weights, the embedded log.
+
+use std::path::Path;
+
+use shiren::checks;
+use shiren::site::Site;
+use shiren_integration_tests::{processes, site};
+use shiren_topology::Problem;
+
+fn open(folder: &Path, changes: &[(&str, &str)]) -> Site {
+    std::sync::Arc::into_inner(site::embedded(folder, changes)).unwrap()
+}
+
+fn codes(problems: &[Problem]) -> Vec<(&str, &str)> {
+    problems.iter().map(|p| (p.code, p.path.as_str())).collect()
+}
+
+#[test]
+fn a_rate_that_no_table_supports_is_refused_at_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("topology.toml");
+    let models = |rate: &str, more: &str| {
+        let rate = format!("target_fmr = {rate} {more}");
+        let site = open(folder.path(), &[("target_fmr = 0.001 ", &rate)]);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let problems = checks::models(&site, &text, "topology.toml");
+        for problem in &problems {
+            let line = text.lines().nth(problem.line - 1).unwrap();
+            assert!(line.starts_with("target_fmr"), "{problem}: {line}");
+            assert!(problem.hint.is_some(), "{problem}");
+        }
+        problems
+    };
+    let path = "scene.default.target_fmr";
+    assert_eq!(models("0.001", ""), []);
+    assert_eq!(
+        codes(&models("0.0001", "")),
+        [("threshold_extrapolated", path)]
+    );
+    let reason = "\nallow_extrapolated = \"a guard looks at every match\"";
+    assert_eq!(models("0.0001", reason), []);
+    assert_eq!(
+        codes(&models("1e-9", reason)),
+        [("calibration_missing", path)]
+    );
+}
+
+#[test]
+fn a_manifest_or_profile_that_is_not_there_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |change| {
+        let site = open(folder.path(), &[change]);
+        let text = std::fs::read_to_string(folder.path().join("topology.toml")).unwrap();
+        checks::models(&site, &text, "topology.toml")
+    };
+    let gone = check(("models/manifest.toml", "models/manifets.toml"));
+    assert_eq!(codes(&gone), [("manifest_invalid", "models.manifest")]);
+    let unknown = check(("profile = \"open\"", "profile = \"opne\""));
+    assert_eq!(codes(&unknown), [("manifest_invalid", "models.profile")]);
+    assert!(unknown[0].what.contains("accurate, open"), "{}", unknown[0]);
+}
+
+#[test]
+fn what_is_missing_outside_is_found_all_at_once_and_nothing_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut site = open(folder.path(), &[]);
+    site.home = folder.path().join("home");
+    let before = checks::live(&site);
+    let log = folder.path().join("log");
+    assert!(!log.exists(), "a check has made a log");
+    let found: Vec<&str> = before.iter().map(|p| p.code).collect();
+    let missing = "model_file_missing";
+    assert_eq!(found, [missing, missing, missing, "topic_unknown"]);
+
+    site.home = site::home();
+    let opened = site.open_log().unwrap();
+    let problems = checks::live(&site);
+    assert_eq!(problems.len(), site.topics().len());
+    assert!(
+        problems.iter().all(|p| p.code == "topic_unknown"),
+        "{problems:#?}"
+    );
+
+    opened.apply_topics(&site.topics()).unwrap();
+    assert_eq!(checks::live(&site), []);
+    site.topology.topics.partitions = 6;
+    site.topology.topics.evidence_retention_ms += 1;
+    let problems = checks::live(&site);
+    let count = |code: &str| problems.iter().filter(|p| p.code == code).count();
+    assert_eq!(count("topic_partitions_differ"), site.topics().len());
+    assert_eq!(count("topic_setting_differs"), 1);
+    assert_eq!(problems.len(), site.topics().len() + 1);
+}
+
+#[test]
+fn the_command_says_all_of_it_and_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = open(
+        folder.path(),
+        &[("target_fmr = 0.001 ", "target_fmr = 1e-9 ")],
+    );
+    let topology = folder.path().join("topology.toml");
+    let run = |arguments: &[&str]| {
+        let output = processes::on_embedded(&topology)
+            .args(arguments)
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let (ok, out) = run(&["validate", "--live", "--json"]);
+    let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let codes: Vec<_> = answer["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| &p["code"])
+        .collect();
+    assert!(!ok && answer["ok"] == false);
+    assert_eq!(codes, ["calibration_missing", "topic_unknown"], "{out}");
+    site.open_log()
+        .unwrap()
+        .apply_topics(&site.topics())
+        .unwrap();
+    std::fs::write(
+        &topology,
+        site::topology(&[(
+            "dir = \"log\"",
+            &format!("dir = {:?}", folder.path().join("log")),
+        )]),
+    )
+    .unwrap();
+    let (ok, out) = run(&["validate", "--live"]);
+    assert!(ok && out.contains(": ok; 1 tenant(s)"), "{out}");
+    let (ok, out) = run(&["graph", "--format", "dot"]);
+    assert!(ok && out.starts_with("digraph shiren {"), "{out}");
+}
+
+#[test]
+fn codes_are_explained_and_slips_understood() {
+    let topology = site::root().join("topology.toml");
+    let run = |arguments: &[&str]| {
+        let output = processes::on_embedded(&topology)
+            .args(arguments)
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (
+            output.status.success(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let (ok, out, _) = run(&["explain", "calibration_missing"]);
+    assert!(ok && out.contains("What to do: "), "{out}");
+    let (ok, out, err) = run(&["explain", "calibration_mising"]);
+    assert!(
+        !ok && out.is_empty() && err.contains("did you mean calibration_missing?"),
+        "{err}"
+    );
+    let (ok, out, _) = run(&["explain", "--json"]);
+    let ids: Vec<String> = out
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["code"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert!(ok);
+    for id in [
+        "no_face",
+        "topic_unknown",
+        "edge_mismatch",
+        "model_hash_mismatch",
+        "embeddings_mixed",
+    ] {
+        assert!(ids.iter().any(|known| known == id), "{id} is not listed");
+    }
+}

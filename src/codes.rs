@@ -1,0 +1,195 @@
+//! Every code that this program can say, with its meaning and what to do: one list behind
+//! `shiren explain` and `docs/errors.md`.
+
+use shiren_contract::codes::{self, Code};
+use shiren_models::error::START_CODES;
+
+/// Codes that are explained together.
+pub struct Group {
+    /// Heading.
+    pub title: &'static str,
+    /// Where they are met.
+    pub words: &'static str,
+    /// The codes, in the order of the page.
+    pub codes: Vec<Code>,
+}
+
+const fn code(id: &'static str, meaning: &'static str, advice: &'static str) -> Code {
+    Code {
+        id,
+        meaning,
+        advice,
+    }
+}
+
+/// Codes of [`shiren_log::LogError`].
+#[rustfmt::skip] // a table: a line each
+const LOG: &[Code] = &[
+    code("topic_unknown", "A topic of the topology does not exist in the log.", "Run `shiren topics apply`."),
+    code("topic_partitions_differ", "A topic exists with another partition count than topics.partitions. Keys would move between partitions, so it is never changed.", "Set topics.partitions to the count that is there, or use new tenants or a new cluster."),
+    code("record_too_large", "A record is larger than its topic takes.", "Send a smaller picture, or raise topics.max_record_bytes and run `shiren topics apply`."),
+    code("log_full", "The embedded log has reached log.embedded.max_mib. Nothing is lost: publishing is refused.", "Wait until retention frees space, shorten retention, or raise log.embedded.max_mib."),
+    code("log_workers_elsewhere", "Another process runs workers on this embedded log, which allows one.", "Stop the other process, run all segments in one, or use Kafka."),
+    code("offset_out_of_range", "The offset that a group has committed lies outside the log: records were deleted before they were processed.", "Decide where to go on and set the group's offset by hand; raise the retention above your longest outage."),
+    code("log_config", "A setting of the log is wrong, or the brokers refuse a topic.", "Mend the setting that the message names."),
+    code("log_unavailable", "The log did not answer in time, or failed in a way that may pass. Workers try again with growing pauses.", "Check brokers, network, credentials and log.kafka.bootstrap_servers; for the embedded log, who holds its write lock."),
+    code("log_fatal", "The log failed for good; the message has its own words.", "Mend what the message names, then start the worker again: it goes on at the committed offset."),
+];
+
+/// The topics of the log are not those of the topology.
+pub(crate) const TOPIC_SETTING_DIFFERS: Code = code(
+    "topic_setting_differs",
+    "A topic's retention, record limit or clean-up policy is not what the topology says.",
+    "Run `shiren topics apply`, or put what is right into [topics].",
+);
+/// A topic takes the producers' clock.
+pub(crate) const TOPIC_WITHOUT_APPEND_TIME: Code = code(
+    "topic_without_append_time",
+    "A topic keeps the producers' time stamps (message.timestamp.type is not LogAppendTime): deadlines and expiry would follow foreign clocks.",
+    "Run `shiren topics apply`.",
+);
+/// Templates of one model would be judged by the table of another.
+pub(crate) const EMBEDDINGS_MIXED: Code = code(
+    "embeddings_mixed",
+    "The chain would mix embeddings of different models: a calibration table holds the scores of another model than the profile's embedder.",
+    "Give the embedder its own table in the manifest, or take the table out.",
+);
+
+/// A worker process outgrew its bound.
+const MEMORY_OVER_BUDGET: Code = code(
+    "memory_over_budget",
+    "A worker process holds more than runtime.max_resident_mib. It stops after a commit; what it did not answer stays in the log.",
+    "Start it again. If it comes back, lower bundle.max_bytes, bundle.queue_max_bytes, stills.max_pixels or detect.net_max_side_px, run fewer workers in a process, or raise the bound.",
+);
+
+const SITE: &[Code] = &[
+    TOPIC_SETTING_DIFFERS,
+    TOPIC_WITHOUT_APPEND_TIME,
+    EMBEDDINGS_MIXED,
+    MEMORY_OVER_BUDGET,
+];
+
+/// All codes, by group. An id that two groups have means the same thing in both.
+#[must_use]
+pub fn groups() -> Vec<Group> {
+    let topology = shiren_topology::CODES.iter();
+    vec![
+        Group {
+            title: "Verdicts and dead letters",
+            words: "Reason codes of verdicts, reasons of checks, codes of evidence and of dead letters. `shiren validate` uses \
+                    `calibration_missing` and `threshold_extrapolated` too, of scenes.",
+            codes: codes::ALL.to_vec(),
+        },
+        Group {
+            title: "Weights and models",
+            words: "These stop a command or a worker when it starts; nothing is processed until they are mended. \
+                    `shiren validate --live` reports them all at once.",
+            codes: START_CODES.to_vec(),
+        },
+        Group {
+            title: "The log",
+            words: "These end a command or a worker process, unless their meaning says otherwise.",
+            codes: LOG.to_vec(),
+        },
+        Group {
+            title: "The site",
+            words: "`shiren validate` reports these beside those of topology.toml; those of topics with `--live` only. \
+                    `memory_over_budget` ends a worker process.",
+            codes: SITE.to_vec(),
+        },
+        Group {
+            title: "topology.toml",
+            words: "`shiren validate` reports these with file and line; every other command refuses to start on them.",
+            codes: topology
+                .map(|problem| code(problem.id, problem.meaning, TOPOLOGY_ADVICE))
+                .collect(),
+        },
+    ]
+}
+
+const TOPOLOGY_ADVICE: &str = "Run `shiren validate`: it names file and line, and what to write there; docs/topology.md has every setting.";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use shiren_log::LogError;
+
+    use super::*;
+
+    /// One of each. A new variant does not compile until it is placed here, and fails the test
+    /// until it has a code.
+    fn log_errors() -> Vec<LogError> {
+        let place = |error: &LogError| match error {
+            LogError::UnknownTopic { .. } => 0,
+            LogError::PartitionsDiffer { .. } => 1,
+            LogError::RecordTooLarge { .. } => 2,
+            LogError::Full { .. } => 3,
+            LogError::WorkersElsewhere { .. } => 4,
+            LogError::OffsetOutOfRange { .. } => 5,
+            LogError::Config { .. } => 6,
+            LogError::Unavailable { .. } => 7,
+            LogError::Fatal { .. } => 8,
+        };
+        let (topic, what, engine) = (String::new, String::new, "kafka");
+        let all = vec![
+            LogError::UnknownTopic { topic: topic() },
+            LogError::PartitionsDiffer {
+                topic: topic(),
+                found: 6,
+                wanted: 12,
+            },
+            LogError::RecordTooLarge {
+                topic: topic(),
+                bytes: 2,
+                max: 1,
+            },
+            LogError::Full { max_mib: 1 },
+            LogError::WorkersElsewhere { path: what() },
+            LogError::OffsetOutOfRange {
+                group: what(),
+                topic: topic(),
+                partition: 0,
+                committed: 1,
+                first: 2,
+                end: 3,
+            },
+            LogError::Config { what: what() },
+            LogError::Unavailable {
+                engine,
+                what: what(),
+            },
+            LogError::Fatal {
+                engine,
+                what: what(),
+            },
+        ];
+        let places: Vec<usize> = all.iter().map(place).collect();
+        assert_eq!(places, (0..all.len()).collect::<Vec<_>>());
+        all
+    }
+
+    #[test]
+    fn every_error_of_the_log_has_its_code() {
+        let ids: Vec<&str> = log_errors().iter().map(LogError::code).collect();
+        assert_eq!(ids, LOG.iter().map(|code| code.id).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_code_is_one_word_with_meaning_and_advice_and_of_one_group() {
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for code in groups().iter().flat_map(|group| &group.codes) {
+            let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+            assert!(!code.id.is_empty() && code.id.bytes().all(word), "{code}");
+            assert!(code.meaning.ends_with(['.', ')']), "{code}");
+            assert!(code.advice.ends_with('.'), "{code}");
+            *seen.entry(code.id).or_default() += 1;
+        }
+        seen.retain(|_, times| *times > 1);
+        // Of verdicts and of the log: a record that is too large.
+        assert_eq!(
+            seen.into_iter().collect::<Vec<_>>(),
+            [("record_too_large", 2)]
+        );
+    }
+}
