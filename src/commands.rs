@@ -5,6 +5,7 @@ mod answer;
 mod bench_chain;
 mod bench_memory;
 mod bench_record;
+mod calibrate;
 mod demo;
 mod docs;
 mod explain;
@@ -52,9 +53,17 @@ pub(crate) struct Place {
 impl Place {
     /// Reads and checks the topology; its warnings go to standard error.
     pub(crate) fn site(&self) -> anyhow::Result<Arc<Site>> {
-        let site = Site::open(&self.topology, &site::home(), &stages::descriptors())?;
+        self.site_with_profile(None)
+    }
+
+    /// As [`Place::site`], with another profile of weights.
+    pub(crate) fn site_with_profile(&self, profile: Option<&str>) -> anyhow::Result<Arc<Site>> {
+        let mut site = Site::open(&self.topology, &site::home(), &stages::descriptors())?;
         for warning in &site.topology.warnings {
             eprintln!("{warning}");
+        }
+        if let Some(profile) = profile {
+            profile.clone_into(&mut site.topology.models.profile);
         }
         Ok(Arc::new(site))
     }
@@ -98,6 +107,8 @@ enum Command {
     /// Weights: what they are, where they come from, whether they are whole
     #[command(subcommand)]
     Models(models::ModelsCommand),
+    /// Make a calibration table from pairs of your own
+    Calibrate(calibrate::CalibrateArgs),
     /// Measure
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -143,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => answer::compare(&place, &args),
         Command::Detect(args) => answer::detect(&place, &args),
         Command::Models(command) => models::models(&place, &command),
+        Command::Calibrate(args) => calibrate::calibrate(&place, &args),
         Command::Bench(BenchCommand::Accuracy(args)) => accuracy::accuracy(&place, &args),
         Command::Bench(BenchCommand::Chain(args)) => bench_chain::chain(&place, &args),
         Command::Bench(BenchCommand::Memory(args)) => bench_memory::memory(&place, &args),

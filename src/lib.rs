@@ -10,6 +10,7 @@ pub mod codes;
 pub mod commands;
 pub mod demo;
 pub mod one_shot;
+mod pairs;
 mod performance_page;
 pub mod requests;
 pub mod site;

@@ -189,16 +189,25 @@ impl<'a> Bilinear<'a> {
 
     fn at(&self, x: f32, y: f32) -> [f32; 3] {
         let (x, y) = (x - 0.5, y - 0.5);
-        let (left, top) = (x.floor(), y.floor());
-        let (right_part, lower_part) = (x - left, y - top);
-        let (left, top) = (left as i64, top as i64);
-        let [nw, ne] = [self.pixel(left, top), self.pixel(left + 1, top)];
-        let [sw, se] = [self.pixel(left, top + 1), self.pixel(left + 1, top + 1)];
+        let (left, top) = (floor(x), floor(y));
+        let (right_part, lower_part) = (x - left as f32, y - top as f32);
+        let [nw, ne] = self.neighbours(left, top);
+        let [sw, se] = self.neighbours(left, top + 1);
         std::array::from_fn(|channel| {
             let upper = nw[channel] + (ne[channel] - nw[channel]) * right_part;
             let lower = sw[channel] + (se[channel] - sw[channel]) * right_part;
             upper + (lower - upper) * lower_part
         })
+    }
+
+    /// The pixel and the one to its right.
+    fn neighbours(&self, x: i64, y: i64) -> [[f32; 3]; 2] {
+        if x < 0 || y < 0 || x + 1 >= self.width || y >= self.height {
+            return [self.pixel(x, y), self.pixel(x + 1, y)];
+        }
+        let at = ((y * self.width + x) * 3) as usize;
+        let both = &self.data[at..at + 6];
+        [[both[0], both[1], both[2]], [both[3], both[4], both[5]]].map(|rgb| rgb.map(f32::from))
     }
 
     fn pixel(&self, x: i64, y: i64) -> [f32; 3] {
@@ -208,6 +217,12 @@ impl<'a> Bilinear<'a> {
         let at = ((y * self.width + x) * 3) as usize;
         [self.data[at], self.data[at + 1], self.data[at + 2]].map(f32::from)
     }
+}
+
+/// `f32::floor` is a call where the processor's instruction for it may not be assumed, as on x86-64.
+fn floor(value: f32) -> i64 {
+    let whole = value as i64;
+    whole - i64::from(value < whole as f32)
 }
 
 #[cfg(test)]

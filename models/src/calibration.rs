@@ -4,12 +4,16 @@
 //! strangers (impostor). Every reading is conservative at a bin's edge: a threshold admits whole
 //! bins only, so the false match rate at it is at most what is asked.
 
+mod from_pairs;
+
 use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::error::ModelError;
 use crate::manifest::MAX_MANIFEST_BYTES;
+
+pub use from_pairs::{BIN_WIDTH, Provenance, ScoredPair};
 
 /// Fewer false matches than this do not measure a rate.
 pub const MIN_FALSE_MATCHES: u64 = 30;
@@ -34,6 +38,30 @@ pub enum ReferenceKind {
     CardPrint,
     /// A portrait from a document's chip.
     Chip,
+}
+
+impl ReferenceKind {
+    const ALL: [Self; 4] = [Self::Live, Self::OnFile, Self::CardPrint, Self::Chip];
+
+    /// As in a table's file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::OnFile => "on_file",
+            Self::CardPrint => "card_print",
+            Self::Chip => "chip",
+        }
+    }
+}
+
+impl std::str::FromStr for ReferenceKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| format!("not one of {}", Self::ALL.map(Self::as_str).join(", ")))
+    }
 }
 
 /// A calibration table, checked.
@@ -97,6 +125,17 @@ pub struct Sample {
 struct Histogram {
     bin_width: f64,
     bins: Vec<(f64, u64, u64)>,
+}
+
+impl Basis {
+    /// As docs and reports name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Measured => "measured",
+            Self::Extrapolated => "extrapolated",
+        }
+    }
 }
 
 /// What a threshold rests on.
@@ -285,18 +324,29 @@ impl Table {
         Ok(self.tail()?.fmr * MAX_EXTRAPOLATION)
     }
 
-    /// Share of genuine pairs that miss a threshold, 0 to 1, counting a bin that the threshold cuts
-    /// as missed.
+    /// Smallest rate that the table measures.
+    ///
+    /// # Errors
+    /// As [`Table::lowest_fmr`].
+    pub fn lowest_measured_fmr(&self) -> Result<f64, ModelError> {
+        Ok(self.tail()?.fmr)
+    }
+
+    /// Share of genuine pairs that miss a threshold, 0 to 1, as [`Table::genuine_below`] counts them.
     #[must_use]
     pub fn fnmr_at(&self, threshold: f64) -> f64 {
+        self.genuine_below(threshold) as f64 / self.sample().genuine_pairs as f64
+    }
+
+    /// Genuine pairs that miss a threshold, counting a bin that it cuts as missed.
+    #[must_use]
+    pub fn genuine_below(&self, threshold: f64) -> u64 {
         let slack = self.file.histogram.bin_width / 1e6;
-        let matched: u64 = self
-            .bins
+        self.bins
             .iter()
-            .filter(|bin| bin.lower >= threshold - slack)
+            .filter(|bin| bin.lower < threshold - slack)
             .map(|bin| bin.genuine)
-            .sum();
-        1.0 - matched as f64 / self.sample().genuine_pairs as f64
+            .sum()
     }
 
     /// Impostor pairs that may reach the threshold, counting a bin that it cuts as reaching it.

@@ -13,7 +13,7 @@ use crate::net_size::{MIN_NET_SIDE_PX, NetFrame};
 use crate::resample::{Region, Resampler};
 use crate::session::Net;
 use crate::tensor::Normalisation;
-use crate::view::{self, FloatRaster, Seen, View};
+use crate::view::{self, Content, FloatRaster, Seen, View};
 
 /// A face longer than this on the net, in net pixels, is looked at again on a smaller one: from about
 /// 500 on the network sees parts of a face only, and from 256 on its points grow unsteady
@@ -237,19 +237,20 @@ impl FaceDetector {
         self.look(picture, &frame)
     }
 
-    /// Faces of a view of `picture`, in pixels of the view as the net sees it; those of a mirror image are
-    /// mirrored back. One look, whatever it finds.
+    /// Faces of a view of `picture`, for each way to see it, in pixels of the view as the net sees it; those of
+    /// a mirror image are mirrored back. One look each, whatever it finds.
     ///
     /// # Errors
     /// As [`FaceDetector::detect`].
-    pub fn detect_in_view(
+    pub fn detect_in_view<const N: usize>(
         &mut self,
         picture: &FloatRaster,
         view: &View,
-        seen: Seen,
-    ) -> Result<Vec<Face>, ModelError> {
+        ways: [Seen; N],
+    ) -> Result<[Vec<Face>; N], ModelError> {
+        let mut faces = [const { Vec::new() }; N];
         let Some(content) = view.content(picture) else {
-            return Ok(Vec::new());
+            return Ok(faces);
         };
         let [x, y, width, height] = content.region;
         let region = Region {
@@ -258,21 +259,34 @@ impl FaceDetector {
             width,
             height,
         };
-        let net = (view.side_px, view.side_px);
         self.resampler
             .resize_floats(picture, region, content.size, &mut self.view)
             .map_err(|what| self.failed(what))?;
+        for (seen, faces) in ways.into_iter().zip(&mut faces) {
+            *faces = self.detect_in_content(&content, view.side_px, seen)?;
+        }
+        Ok(faces)
+    }
+
+    /// Faces of the view that lies in `self.view`.
+    fn detect_in_content(
+        &mut self,
+        content: &Content,
+        side_px: u32,
+        seen: Seen,
+    ) -> Result<Vec<Face>, ModelError> {
+        let net = (side_px, side_px);
         let (size, offset) = (content.size, content.offset);
         self.normalisation
             .fill(&self.view, size, offset, net, &mut self.planes);
-        let side = view.side_px as usize;
+        let side = side_px as usize;
         for plane in self.planes.chunks_exact_mut(side * side) {
             view::turn(plane, side, seen);
         }
         let mut found = self.run(net)?;
         if seen == Seen::Mirrored {
             for face in &mut found {
-                *face = face.mirrored(view.side_px as f32);
+                *face = face.mirrored(side_px as f32);
             }
         }
         Ok(found)

@@ -60,6 +60,19 @@ impl Disturbed {
         }
         self.seen.len()
     }
+
+    /// Lets a worker do the rest.
+    fn finish(&mut self, events: usize) {
+        let last = launch(&self.topology());
+        self.await_verdicts(events);
+        last.drain();
+        self.assert_as_undisturbed(events);
+    }
+
+    fn assert_as_undisturbed(&self, events: usize) {
+        let verdicts = run::verdicts(self.log.as_ref(), events);
+        assert_eq!(run::canonical(&verdicts), run::undisturbed(events));
+    }
 }
 
 fn launch(topology: &Path) -> Worker {
@@ -95,11 +108,7 @@ fn killed_at_ten_random_moments_every_case_ends_once() {
     }
     println!("verdicts at each kill: {kills:?}");
     assert!(kills.iter().all(|seen| (1..EVENTS).contains(seen)));
-    let last = launch(&run.topology());
-    run.await_verdicts(EVENTS);
-    last.drain();
-    let verdicts = run::verdicts(run.log.as_ref(), EVENTS);
-    assert_eq!(run::canonical(&verdicts), run::undisturbed(EVENTS));
+    run.finish(EVENTS);
 }
 
 #[test]
@@ -121,11 +130,7 @@ fn killed_at_each_step_of_a_bundle_every_case_ends_once() {
         assert!(through <= 4 * bundles, "{point}: {through} verdicts");
     }
     assert!(committed < EVENTS);
-    let last = launch(&run.topology());
-    run.await_verdicts(EVENTS);
-    last.drain();
-    let verdicts = run::verdicts(run.log.as_ref(), EVENTS);
-    assert_eq!(run::canonical(&verdicts), run::undisturbed(EVENTS));
+    run.finish(EVENTS);
 }
 
 /// SIGTERM in the middle of a run: the bundle at hand is committed, and nothing is done twice.
@@ -145,6 +150,5 @@ fn a_drain_in_the_middle_does_nothing_twice() {
     let second = second.drain();
     assert_eq!(first.records + second.records, EVENTS as u64);
     assert_eq!((first.rebuilds, second.rebuilds), (0, 0));
-    let verdicts = run::verdicts(run.log.as_ref(), EVENTS);
-    assert_eq!(run::canonical(&verdicts), run::undisturbed(EVENTS));
+    run.assert_as_undisturbed(EVENTS);
 }

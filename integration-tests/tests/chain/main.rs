@@ -6,6 +6,7 @@
 )]
 
 mod accuracy;
+mod calibrate;
 mod crashes;
 mod demo;
 mod house;

@@ -47,7 +47,7 @@ pub fn look(
     let view = around(&bbox, COARSE);
     // The box changes little: half the scale is on the safe side.
     let crop = &FloatRaster::new(crop, view.scale / 2.0);
-    let found = detector.detect_in_view(crop, &view, Seen::Upright)?;
+    let [found] = detector.detect_in_view(crop, &view, [Seen::Upright])?;
     let score = best_score(&found);
     if score < SURE && is_turned(detector, crop, &view, score)? {
         return Ok(CloseLook::Turned);
@@ -59,8 +59,7 @@ pub fn look(
     let view = around(&bbox, CLOSE);
     let wanted = view.box_to_view(&bbox);
     let mut again = Vec::with_capacity(2);
-    for seen in [Seen::Upright, Seen::Mirrored] {
-        let found = detector.detect_in_view(crop, &view, seen)?;
+    for found in detector.detect_in_view(crop, &view, [Seen::Upright, Seen::Mirrored])? {
         again.extend(nearest(&found, &wanted).map(|face| view.face_to_picture(face)));
     }
     Ok(CloseLook::Upright(match again.as_slice() {
@@ -79,7 +78,7 @@ fn is_turned(
     upright: f32,
 ) -> Result<bool, ModelError> {
     for quarters in 1..4 {
-        let found = detector.detect_in_view(crop, view, Seen::Turned(quarters))?;
+        let [found] = detector.detect_in_view(crop, view, [Seen::Turned(quarters)])?;
         if best_score(&found) > upright + MARGIN {
             return Ok(true);
         }

@@ -20,14 +20,18 @@ struct Link {
 pub(crate) fn check(values: &mut Values, stages: &[StageDescriptor]) {
     tenants(values, stages);
     let chain = values.whole_list("chain");
-    if let Some(chain) = &chain
-        && let Some(links) = links(values, chain, stages)
-    {
-        edges(values, &links);
-        unread_outputs(values, &links);
-        checks(values, &links);
+    let links = chain
+        .as_deref()
+        .and_then(|chain| links(values, chain, stages));
+    if let Some(links) = &links {
+        edges(values, links);
+        unread_outputs(values, links);
+        checks(values, links);
     }
     segments(values, chain.as_deref(), stages);
+    if let Some(links) = &links {
+        entrances(values, links);
+    }
 }
 
 fn tenants(values: &mut Values, stages: &[StageDescriptor]) {
@@ -231,6 +235,49 @@ fn not_contiguous(values: &mut Values, path: &str, chain: &[Item], mut positions
         what,
         Some(hint),
     );
+}
+
+/// From stage to stage, a case of any kind may leave a segment for the first stage of another one only.
+fn entrances(values: &mut Values, chain: &[Link]) {
+    for segment in values.names("segment") {
+        let path = format!("{}.stages", segment.path);
+        let Some(list) = values.whole_list(&path) else {
+            continue;
+        };
+        let position = |item: &Item| chain.iter().position(|link| link.stage.name == item.text);
+        let positions: Vec<usize> = list.iter().filter_map(position).collect();
+        if positions.len() != list.len() || !neighbours(&positions) {
+            continue;
+        }
+        let is_here = |link: &Link| list.iter().any(|item| item.text == link.stage.name);
+        for item in list.iter().skip(1) {
+            let enters = |kind: &&RequestKind| {
+                let mut visited = chain.iter().filter(|link| link.stage.kinds.contains(kind));
+                let mut before = None;
+                visited.any(|link| {
+                    let comes_from_elsewhere = before.is_some_and(|before| !is_here(before));
+                    before = Some(link);
+                    link.stage.name == item.text && comes_from_elsewhere
+                })
+            };
+            let kinds: Vec<&str> = RequestKind::ALL
+                .iter()
+                .filter(enters)
+                .map(|kind| kind.as_str())
+                .collect();
+            if kinds.is_empty() {
+                continue;
+            }
+            let what = format!(
+                "cases of kind {} would arrive at {:?}, but the segment reads the topic of {:?}",
+                kinds.join(", "),
+                item.text,
+                list[0].text
+            );
+            let hint = format!("begin a segment with {:?}", item.text);
+            values.error_at(codes::SEGMENT_ENTERED_INSIDE, item, what, hint);
+        }
+    }
 }
 
 fn unassigned(

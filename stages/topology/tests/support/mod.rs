@@ -1,9 +1,10 @@
-//! Stages in the shape of the shipped chain, and two that are not in it.
+//! Stages in the shape of the shipped chain, and some that are not in it.
 
 use shiren_contract::stage::StageDescriptor;
 use shiren_schemas::records::RequestKind;
 
 const STILLS: &[RequestKind] = &[RequestKind::Detect, RequestKind::Compare];
+const DETECT: &[RequestKind] = &[RequestKind::Detect];
 const COMPARE: &[RequestKind] = &[RequestKind::Compare];
 
 const fn stage(
@@ -33,6 +34,7 @@ pub const STAGES: &[StageDescriptor] = &[
         &["FaceCase"],
         &["liveness"],
     ),
+    stage("tally", DETECT, "FaceCase", &[], &[]),
     stage("embed", COMPARE, "FaceCase", &["TemplateCase"], &[]),
     stage("match", COMPARE, "TemplateCase", &[], &["comparison"]),
 ];
