@@ -13,8 +13,8 @@ use shiren_schemas::records::{Lane, Mode, Request, Verdict};
 
 use crate::{events, site};
 
-/// Longest wait for all verdicts of a test.
-pub const MAX_WAIT: Duration = Duration::from_secs(120);
+/// Longest wait for all verdicts of a test: with ten busy processes on two cores some take half of it.
+pub const MAX_WAIT: Duration = Duration::from_secs(300);
 /// Longest wait of one look for more of them.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
