@@ -25,6 +25,8 @@ const WARM_CASES: usize = 4;
 const RATE_CASES: usize = 12;
 /// Longest wait for one more verdict.
 const VERDICT_MAX_WAIT: Duration = Duration::from_secs(60);
+/// Least share of the wanted rate that must have been published.
+const MIN_PACE: f64 = 0.9;
 /// One look for more verdicts.
 const LOOK: Duration = Duration::from_millis(50);
 const MIB: u64 = 1024 * 1024;
@@ -94,6 +96,12 @@ pub(crate) fn memory(place: &Place, args: &MemoryArgs) -> anyhow::Result<ExitCod
         backlog_peak = backlog_peak.max(known + number + 1 - cases.answered);
     }
     let published = burst as f64 / start.elapsed().as_secs_f64();
+    ensure!(
+        published >= rate * MIN_PACE,
+        "{published:.1} cases a second were published instead of {rate:.1}: that is no overload of {} times; \
+         lower --rate-factor, or use a faster disk",
+        args.rate_factor
+    );
     cases.await_verdicts(known + burst)?;
     let peak = peak_resident_bytes(worker.pid()).context("the worker's memory cannot be read")?;
     worker.stop()?;

@@ -11,6 +11,7 @@ use shiren_schemas::topics::Topic;
 
 use crate::emission::Emitter;
 use crate::registry::{BuildError, Registry};
+use crate::resident::resident_bytes;
 use crate::segment::Segment;
 use crate::worker::{WorkerBounds, WorkerLoop};
 
@@ -238,6 +239,11 @@ impl Runtime {
     /// # Errors
     /// The first failure; what was committed stays committed.
     pub fn run(&self, drain: &Drain, ready: impl FnOnce()) -> Result<Summary, RuntimeError> {
+        if resident_bytes().is_none() {
+            tracing::warn!(
+                "this system does not tell a process's memory: runtime.max_resident_mib is not watched"
+            );
+        }
         let (events, inbox) = mpsc::channel();
         let mut waiting_for = 0_usize;
         std::thread::scope(|scope| {
