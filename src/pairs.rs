@@ -183,6 +183,7 @@ impl Templates {
             height: 0,
             orientation: i32::from(header.orientation),
             bytes,
+            sealed: None,
         };
         let code = |rejection: shiren_contract::stage::Rejection| rejection.code.id.to_owned();
         let picture = self

@@ -88,7 +88,9 @@ fn face_case() -> FaceCase {
             scale_x: 0.474,
             scale_y: 0.474,
             rgb: noise.take((CROP_PX * CROP_PX * 3) as usize).collect(),
+            sealed: None,
         }),
+        views: Vec::new(),
     };
     FaceCase {
         envelope: envelope(),
@@ -101,6 +103,8 @@ fn face_case() -> FaceCase {
             faces_found: 1,
             subject: Some(0),
             subject_rule: Some("largest".into()),
+            quality: None,
+            liveness: None,
         }],
         checks: checks(),
         reason_codes: Vec::new(),

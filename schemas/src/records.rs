@@ -59,10 +59,14 @@ macro_rules! wire {
     };
 }
 
+mod findings;
+mod policy;
 mod request;
 mod stages;
 mod verdict;
 
+pub use findings::*;
+pub use policy::*;
 pub use request::*;
 pub use stages::*;
 pub use verdict::*;

@@ -90,6 +90,7 @@ impl Records {
                 role: PictureRole::Probe,
                 reference_kind: None,
                 bytes: self.picture.clone(),
+                sealed: None,
             }],
         };
         case.encode().expect("a record of its schema")

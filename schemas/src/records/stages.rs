@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::request::{Envelope, PictureRole, ReferenceKind};
+use super::findings::{Liveness, Quality};
+use super::request::{Envelope, PictureRole, ReferenceKind, Sealed};
 use super::verdict::{Check, ModelRef};
 
 /// A picture as admitted.
@@ -15,6 +16,8 @@ pub struct AdmittedPicture {
     /// Bytes.
     #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,
+    /// Holds bytes instead, once it was written to a log.
+    pub sealed: Option<Sealed>,
 }
 
 /// Input of decode.
@@ -26,7 +29,7 @@ pub struct AdmittedCase {
     pub pictures: Vec<AdmittedPicture>,
 }
 
-wire!(AdmittedCase, "decode", ["AdmittedCase/1"]);
+wire!(AdmittedCase, "decode", ["AdmittedCase/1", "AdmittedCase/2"]);
 
 text_enum! {
     /// File format, found from the bytes.
@@ -59,6 +62,8 @@ pub struct StillPicture {
     /// Bytes.
     #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,
+    /// Holds bytes instead, once it was written to a log.
+    pub sealed: Option<Sealed>,
 }
 
 /// Input of detect.
@@ -70,7 +75,7 @@ pub struct StillCase {
     pub pictures: Vec<StillPicture>,
 }
 
-wire!(StillCase, "detect", ["StillCase/1"]);
+wire!(StillCase, "detect", ["StillCase/1", "StillCase/2"]);
 
 /// Corners in pixels of the upright picture; may reach over its border.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -112,6 +117,17 @@ pub struct Crop {
     /// Rgb.
     #[serde(with = "serde_bytes")]
     pub rgb: Vec<u8>,
+    /// Holds rgb instead, once it was written to a log.
+    pub sealed: Option<Sealed>,
+}
+
+/// A small picture of the face with surroundings of its own, for a model that asks for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaceView {
+    /// Side in sides of the face's box, less where the picture ends.
+    pub context: f32,
+    /// Pixels.
+    pub pixels: Crop,
 }
 
 /// A detected face.
@@ -125,6 +141,8 @@ pub struct Face {
     pub score: f32,
     /// Only where a later stage needs it.
     pub crop: Option<Crop>,
+    /// Of the subject only.
+    pub views: Vec<FaceView>,
 }
 
 /// A picture's faces, best first, and which of them is the subject.
@@ -146,6 +164,10 @@ pub struct FacedPicture {
     pub subject: Option<i32>,
     /// Rule by which the subject was chosen.
     pub subject_rule: Option<String>,
+    /// Of the subject.
+    pub quality: Option<Quality>,
+    /// Of the subject.
+    pub liveness: Option<Liveness>,
 }
 
 /// Input of every stage between detect and embed, embed included.
@@ -163,7 +185,7 @@ pub struct FaceCase {
     pub models: Vec<ModelRef>,
 }
 
-wire!(FaceCase, "embed", ["FaceCase/1"]);
+wire!(FaceCase, "embed", ["FaceCase/1", "FaceCase/2"]);
 
 /// A face template (feature vector).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -174,6 +196,8 @@ pub struct Template {
     pub model_sha256: String,
     /// Values.
     pub values: Vec<f32>,
+    /// Holds values instead, once it was written to a log.
+    pub sealed: Option<Sealed>,
 }
 
 /// A picture's faces and its subject's template.
@@ -200,4 +224,4 @@ pub struct TemplateCase {
     pub models: Vec<ModelRef>,
 }
 
-wire!(TemplateCase, "match", ["TemplateCase/1"]);
+wire!(TemplateCase, "match", ["TemplateCase/1", "TemplateCase/2"]);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::findings::Quality;
 use super::request::{Mode, PictureRole, ReferenceKind, RequestKind, StageTiming};
 use super::stages::{BoundingBox, FacedPicture, Landmark};
 use crate::ids::{Id, Sha256};
@@ -160,6 +161,15 @@ pub struct PictureFaces {
     pub faces_found: i32,
 }
 
+/// The subject of one picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PictureAttributes {
+    /// Role.
+    pub role: PictureRole,
+    /// Quality.
+    pub quality: Quality,
+}
+
 /// The data the caller asked for; same id and transaction as the verdict.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
@@ -175,9 +185,11 @@ pub struct Results {
     pub kind: RequestKind,
     /// Kind detect.
     pub detections: Vec<PictureFaces>,
+    /// Kind attributes.
+    pub attributes: Vec<PictureAttributes>,
 }
 
-wire!(Results, "results", ["Results/1"]);
+wire!(Results, "results", ["Results/1", "Results/2"]);
 
 /// One 1:1 comparison and its operating point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -244,7 +256,7 @@ pub struct Evidence {
     pub faults: Vec<Fault>,
 }
 
-wire!(Evidence, "evidence", ["Evidence/1"]);
+wire!(Evidence, "evidence", ["Evidence/1", "Evidence/2"]);
 
 /// A record that was refused or failed: bounded head, hash, origin, code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

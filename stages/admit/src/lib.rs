@@ -218,5 +218,6 @@ fn admitted(
         role,
         reference_kind,
         bytes,
+        sealed: None,
     })
 }

@@ -22,6 +22,8 @@ pub struct Scene {
     pub target_fmr: f64,
     /// Reason why an extrapolated operating point may accept; `None`: it leads to `review`.
     pub allow_extrapolated: Option<String>,
+    /// Reason why a passive liveness check alone may accept; `None`: it leads to `review` at most.
+    pub allow_advisory: Option<String>,
     /// A verdict is of no use later than this after received_time, milliseconds.
     pub expires_after_ms: i64,
     /// Deadline of a case that names none, milliseconds after received_time; `None`: no deadline.

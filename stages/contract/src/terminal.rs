@@ -2,7 +2,8 @@
 
 use shiren_schemas::records::{
     CanonicalVerdict, Check, Comparison, Decision, Envelope, Evidence, FacedPicture, Fault,
-    ModelRef, ObservedVerdict, PictureFaces, PictureRole, ReferenceKind, Results, Verdict,
+    ModelRef, ObservedVerdict, PictureAttributes, PictureFaces, PictureRole, ReferenceKind,
+    Results, Verdict,
 };
 use shiren_schemas::{CodecError, Sha256, Wire, ids};
 
@@ -32,6 +33,8 @@ pub struct Terminal {
     pub faults: Vec<Fault>,
     /// Kind `detect`: the faces asked for.
     pub detections: Option<Vec<PictureFaces>>,
+    /// Kind `attributes`: what was asked for.
+    pub attributes: Option<Vec<PictureAttributes>>,
     /// Put a copy of the record among the dead letters.
     pub dead_letter: bool,
 }
@@ -51,6 +54,7 @@ impl Terminal {
             comparison: None,
             faults: Vec::new(),
             detections: None,
+            attributes: None,
             dead_letter: false,
         }
     }
@@ -122,13 +126,15 @@ impl Terminal {
                 layout: seen.layout.clone(),
             },
         };
-        let results = self.detections.map(|detections| Results {
+        let asked_for = self.detections.is_some() || self.attributes.is_some();
+        let results = asked_for.then(|| Results {
             verdict_id,
             case_id: envelope.case_id,
             request_id: envelope.request_id.clone(),
             tenant: envelope.tenant.clone(),
             kind: envelope.kind,
-            detections,
+            detections: self.detections.unwrap_or_default(),
+            attributes: self.attributes.unwrap_or_default(),
         });
         let evidence = Evidence {
             verdict_id,

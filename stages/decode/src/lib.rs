@@ -37,6 +37,7 @@ impl Decode {
             height: pixels(header.height),
             orientation: i32::from(header.orientation),
             bytes: picture.bytes,
+            sealed: None,
         })
     }
 }
@@ -46,7 +47,12 @@ impl Stage for Decode {
 
     const DESCRIPTOR: StageDescriptor = StageDescriptor {
         name: "decode",
-        kinds: &[RequestKind::Detect, RequestKind::Compare],
+        kinds: &[
+            RequestKind::Detect,
+            RequestKind::Attributes,
+            RequestKind::Liveness,
+            RequestKind::Compare,
+        ],
         input: AdmittedCase::NAME,
         outputs: &[StillCase::NAME],
         checks: &[],

@@ -154,6 +154,7 @@ impl Detect {
             scale_x: crop.transform.scale[0] / x,
             scale_y: crop.transform.scale[1] / y,
             rgb: crop.pixels.into_data(),
+            sealed: None,
         };
         Ok(Face {
             crop: Some(crop),
@@ -254,7 +255,12 @@ impl Stage for Detect {
 
     const DESCRIPTOR: StageDescriptor = StageDescriptor {
         name: "detect",
-        kinds: &[RequestKind::Detect, RequestKind::Compare],
+        kinds: &[
+            RequestKind::Detect,
+            RequestKind::Attributes,
+            RequestKind::Liveness,
+            RequestKind::Compare,
+        ],
         input: StillCase::NAME,
         outputs: &[FaceCase::NAME],
         checks: &[],
@@ -288,6 +294,8 @@ fn faced(still: &StillPicture, found: &Found) -> FacedPicture {
         faces_found: i32::try_from(found.faces_found).unwrap_or(i32::MAX),
         subject: None,
         subject_rule: None,
+        quality: None,
+        liveness: None,
     }
 }
 
@@ -307,6 +315,7 @@ fn on_the_wire(face: &shiren_models::Face) -> Face {
             .collect(),
         score: face.score,
         crop: None,
+        views: Vec::new(),
     }
 }
 

@@ -58,6 +58,7 @@ impl Embed {
             model: template.model,
             model_sha256: self.embedder.sha256().to_owned(),
             values: template.values,
+            sealed: None,
         })
     }
 }

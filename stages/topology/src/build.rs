@@ -128,6 +128,7 @@ fn scene(values: &Values, name: &str) -> Result<Scene, Undeclared> {
         requires: texts(values, &path("requires"))?,
         target_fmr: number(values, &path("target_fmr"))?,
         allow_extrapolated: values.text(&path("allow_extrapolated")).map(str::to_owned),
+        allow_advisory: values.text(&path("allow_advisory")).map(str::to_owned),
         expires_after_ms: int(values, &path("expires_after_ms"))?,
         deadline_ms: values.integer(&path("deadline_ms")),
         min_face_px: int(values, &path("min_face_px"))?,

@@ -206,6 +206,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting { path: "scene.*.requires", kind: Kind::List { of: Form::OneOf(CHECKS, codes::UNKNOWN_CHECK), may_be_empty: true }, absent: Absent::Required, doc: "Checks that must pass before anything is accepted: `comparison`, `liveness`, `quality`. A stage of the chain must answer each." },
     Setting { path: "scene.*.target_fmr", kind: Kind::Number { min: 1e-9, max: 0.1 }, absent: Absent::Required, doc: "Target false-match rate of 1:1 comparison." },
     text("scene.*.allow_extrapolated", Form::Any, Absent::Unset, "The reason why an operating point that is extrapolated, not measured, may accept. Unset: it leads to `review`."),
+    text("scene.*.allow_advisory", Form::Any, Absent::Unset, "The reason why a passive liveness check alone may accept. Unset: it leads to `review` at most."),
     integer("scene.*.expires_after_ms", 1_000, MINUTE_MS, 30 * DAY_MS, "A verdict is of no use later than this after the request was received."),
     Setting { path: "scene.*.deadline_ms", kind: Kind::Integer { min: 1, max: 7 * DAY_MS }, absent: Absent::Unset, doc: "Deadline of a request that names none, from its arrival. Unset: no deadline." },
     integer("scene.*.min_face_px", 16, 40, 2048, "Smallest face width of interest. Halving it makes detection about four times as dear."),
