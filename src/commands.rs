@@ -11,6 +11,7 @@ mod docs;
 mod explain;
 mod graph;
 mod models;
+mod policy;
 mod publish;
 mod run;
 mod topics;
@@ -96,6 +97,9 @@ enum Command {
     /// Create the topics, or bring their settings up to date
     #[command(subcommand)]
     Topics(topics::TopicsCommand),
+    /// What scenes ask for: show it, change it while the chain runs, see who changed it
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Publish one request
     Publish(publish::PublishArgs),
     /// Print verdicts, each id once
@@ -149,6 +153,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::explain(&args),
         Command::Graph(args) => graph::graph(&place, &args),
         Command::Topics(command) => topics::topics(&place, &command),
+        Command::Policy(command) => policy::policy(&place, &command),
         Command::Publish(args) => publish::publish(&place, &args),
         Command::Verdicts(args) => verdicts::verdicts(&place, &args),
         Command::Compare(args) => answer::compare(&place, &args),

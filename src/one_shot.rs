@@ -39,6 +39,7 @@ impl OneShot {
     /// A stage cannot be built: a weight is missing, for example.
     pub fn open(site: &Arc<Site>) -> anyhow::Result<Self> {
         let topology = &site.topology;
+        site.judge_by_seed();
         let options = site.runtime_options(&[], 0)?;
         let segment = Segment::build(&stages::registry(site), &topology.chain, &topology.chain)
             .map_err(|error| anyhow::anyhow!("{error}"))?;

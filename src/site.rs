@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use shiren_contract::policies::Policies;
 use shiren_contract::stage::StageDescriptor;
 use shiren_contract::still::StillLimits;
-use shiren_log::{Log, TopicSpec};
+use shiren_log::{Applied, Log, TopicSpec};
 use shiren_models::{Manifest, ModelError};
-use shiren_runtime::{Options, SegmentOptions, WorkerBounds};
+use shiren_runtime::{Options, PolicySource, SegmentOptions, WorkerBounds};
 use shiren_schemas::records::Mode;
 use shiren_schemas::topics::Topic;
 use shiren_topology::{LogSettings, Problem, Topology};
+
+use crate::policy;
 
 /// Bytes of a refused record that its dead letter keeps: framing and the first fields, no picture.
 const DEAD_LETTER_HEAD_MAX_BYTES: usize = 64;
@@ -29,6 +32,9 @@ pub struct Site {
     pub root: PathBuf,
     /// The stages that the topology may name: Shiren's own, and those of the program.
     pub stages: Vec<StageDescriptor>,
+    /// What cases are judged by: filled from the log by what runs the chain on one, else by
+    /// [`Site::judge_by_seed`].
+    pub policies: Policies,
 }
 
 impl Site {
@@ -66,6 +72,7 @@ impl Site {
             home: home.to_owned(),
             root: file.parent().map(Path::to_owned).unwrap_or_default(),
             stages: stages.to_vec(),
+            policies: Policies::new(),
         })
     }
 
@@ -97,6 +104,22 @@ impl Site {
                 Arc::new(shiren_log_kafka::KafkaLog::open(options)?)
             }
         })
+    }
+
+    /// Makes or mends the topics, and seeds the policy of scenes that it does not have yet.
+    ///
+    /// # Errors
+    /// See [`Log::apply_topics`]; the policy cannot be read or written.
+    pub fn set_up(&self, log: &dyn Log) -> anyhow::Result<Vec<Applied>> {
+        let applied = log.apply_topics(&self.topics())?;
+        policy::seed(self, log)?;
+        Ok(applied)
+    }
+
+    /// Without a log: scenes are as `topology.toml` has them.
+    pub fn judge_by_seed(&self) {
+        let (tenants, scenes) = (&self.topology.tenants, &self.topology.scenes);
+        self.policies.seed(tenants, scenes);
     }
 
     /// The tenant named, or the first.
@@ -135,7 +158,13 @@ impl Site {
             max_record_bytes: t.topics.max_record_bytes,
             compacted: false,
         };
-        let mut topics = Vec::new();
+        // All of it in one order, so that the versions of a scene have one too.
+        let policy = TopicSpec {
+            partitions: 1,
+            compacted: true,
+            ..spec(Topic::Policy, t.topics.requests_retention_ms)
+        };
+        let mut topics = vec![policy];
         for tenant in &t.tenants {
             let tenant = || tenant.clone();
             for lane in &t.lanes {
@@ -223,11 +252,11 @@ impl Site {
                 dead_letters_max_consecutive: t.runtime.dead_letters_max_consecutive,
                 max_resident_mib: t.runtime.max_resident_mib,
             },
-            expires_after_ms: t
-                .scenes
-                .iter()
-                .map(|(name, s)| (name.clone(), s.expires_after_ms))
-                .collect(),
+            policy: PolicySource {
+                policies: self.policies.clone(),
+                table: policy::table(&self.policies),
+                version_max_wait: Duration::from_millis(t.policy.version_max_wait_ms),
+            },
             default_expires_after_ms: t
                 .scenes
                 .get("default")

@@ -60,8 +60,7 @@ fn build_admit(site: &Site) -> Admit {
         kinds: behind
             .flat_map(|stage| stage.kinds.iter().copied())
             .collect(),
-        scenes: site.topology.scenes.clone(),
-        policy_version: site.topology.policy_version,
+        policies: site.policies.clone(),
         deadline_max_ms: i64::try_from(site.topology.runtime.deadline_max_ms).unwrap_or(i64::MAX),
     })
 }
@@ -82,7 +81,7 @@ pub fn build_detect(site: &Site) -> Result<Detect, BuildError> {
     let detector = FaceDetector::open(&manifest, &site.home, &profile.detector, options)?;
     let config = shiren_detect::Config {
         limits: site.still_limits(),
-        scenes: site.topology.scenes.clone(),
+        policies: site.policies.clone(),
         max_faces: detect.max_faces,
         crop_max_side_px: detect.crop_max_side_px,
         crop_max_bytes: detect.crop_max_bytes,
@@ -127,7 +126,7 @@ fn build_match(site: &Site) -> Result<Match, BuildError> {
         .iter()
         .map(|file| Table::load(&folder.join(file)));
     Ok(Match::new(shiren_match::Config {
-        scenes: site.topology.scenes.clone(),
+        policies: site.policies.clone(),
         model: profile.embedder.clone(),
         metric,
         tables: tables.collect::<Result<_, _>>()?,

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use shiren_contract::stage::StageDescriptor;
 use shiren_schemas::Wire;
-use shiren_schemas::records::{DeadLetter, Evidence, Lane, Mode, Request, Results, Verdict};
+use shiren_schemas::records::{
+    DeadLetter, Evidence, Lane, Mode, Request, Results, ScenePolicy, Verdict,
+};
 use shiren_schemas::topics::Topic;
 use shiren_topology::{Absent, SETTINGS};
 
@@ -20,6 +22,8 @@ struct Facts {
     read_by: &'static str,
 }
 
+/// In place of a retention setting: the newest record of each key is kept.
+const COMPACTED: &str = "";
 const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 
 /// `input`: the schema that the topic's stage reads, where it is a stage's topic.
@@ -74,6 +78,14 @@ fn facts(topic: &Topic, input: &'static str) -> Facts {
             "any stage",
             "the operator",
         ),
+        Topic::Policy => facts(
+            ScenePolicy::NAME,
+            "policy",
+            COMPACTED,
+            Vec::new(),
+            "`shiren topics apply` (the seed), `shiren policy set`",
+            "every worker, before it is ready and from then on",
+        ),
         Topic::Stage { stage, .. } => facts(
             input,
             stage,
@@ -111,7 +123,16 @@ fn topics() -> Vec<(Topic, &'static str)> {
     topics.push((Topic::Results { tenant: tenant() }, ""));
     topics.push((Topic::Evidence { tenant: tenant() }, ""));
     topics.push((Topic::DeadLetters { tenant: tenant() }, ""));
+    topics.push((Topic::Policy, ""));
     topics
+}
+
+/// How long records are kept, in words.
+fn kept(retention: &str) -> String {
+    if retention == COMPACTED {
+        return "compacted: the newest of each key".to_owned();
+    }
+    format!("`{retention}` ({} h)", default_of(retention) / 3_600_000)
 }
 
 /// The page.
@@ -122,9 +143,9 @@ pub(crate) fn markdown() -> String {
          `<lane>` is {}. `shiren topics apply` makes all of a site's topics, `shiren validate --live` compares them, \
          `shiren graph` draws them. Topics of stages exist only where a segment begins with the stage.\n\n\
          All of them: `topics.partitions` partitions (default {}), LogAppendTime, records of at most `topics.max_record_bytes` \
-         (default {}; Kafka's `max.message.bytes` is 65,536 more, for framing), deleted by age. Values are Avro \
+         (default {}; Kafka's `max.message.bytes` is 65,536 more, for framing), deleted by age; `shiren.policy` has one partition and is compacted. Values are Avro \
          single-object encoding. Framing, keys and ids: [wire.md](wire.md).\n\n\
-         **Key**: `<tenant>/<request_id>` of the case, on every topic; a dead letter has the key of the record it tells \
+         **Key**: `<tenant>/<request_id>` of the case, on every topic of cases, `<tenant>/<scene>` on `shiren.policy`; a dead letter has the key of the record it tells \
          of. **Order**: by offset within a partition, and so by key; none across partitions. On the topics of stages and \
          behind them, cases of one key keep their order; cases of other keys may overtake them.\n\n\
          | topic | schema | headers | retention (default) | written by | read by |\n\
@@ -141,10 +162,9 @@ pub(crate) fn markdown() -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(
             page,
-            "| `{name}` | [{schema}](../schemas/avsc/{file}.avsc) | {} | `{}` ({} h) | {} | {} |",
+            "| `{name}` | [{schema}](../schemas/avsc/{file}.avsc) | {} | {} | {} | {} |",
             headers.join(", "),
-            facts.retention,
-            default_of(facts.retention) / 3_600_000,
+            kept(facts.retention),
             facts.written_by,
             facts.read_by,
         );
@@ -210,6 +230,10 @@ mod tests {
         for spec in specs {
             let topic = Topic::parse(&spec.name).unwrap();
             let setting = facts(&topic, "").retention;
+            assert_eq!(spec.compacted, setting == COMPACTED, "{}", spec.name);
+            if setting == COMPACTED {
+                continue;
+            }
             assert_eq!(spec.retention_ms, wanted[setting], "{}", spec.name);
         }
     }

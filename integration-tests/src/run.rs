@@ -38,7 +38,7 @@ pub fn publish(log: &dyn Log, requests: &[Request]) {
 /// # Panics
 /// When the chain fails.
 pub fn beside<T>(site: &Arc<Site>, log: &Arc<dyn Log>, work: impl FnOnce() -> T) -> (T, Summary) {
-    log.apply_topics(&site.topics()).expect("topics");
+    site.set_up(log.as_ref()).expect("topics and policy");
     let options = site.runtime_options(&[], 0).expect("options");
     let runtime = Runtime::build(options, stages::registry(site), log.clone()).expect("a runtime");
     let drain = Drain::new();
@@ -74,7 +74,7 @@ pub fn undisturbed(count: usize) -> BTreeMap<String, String> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let site = site::embedded(folder.path(), &[site::LARGE_FACES]);
         let log = site.open_log().expect("a log");
-        log.apply_topics(&site.topics()).expect("topics");
+        site.set_up(log.as_ref()).expect("topics and policy");
         publish(log.as_ref(), &events::requests(&site.home, EVENTS));
         let (verdicts, summary) = beside(&site, &log, || verdicts(log.as_ref(), EVENTS));
         assert_eq!((summary.verdicts, summary.dead_letters), (200, 0));

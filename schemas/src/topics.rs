@@ -34,6 +34,8 @@ pub enum Topic {
         /// Tenant.
         tenant: String,
     },
+    /// `shiren.policy`: every scene's policy, compacted.
+    Policy,
     /// `shiren.<stage>.<lane>`: input of a stage that runs apart.
     Stage {
         /// Stage.
@@ -73,6 +75,7 @@ impl Topic {
             ["shiren", tenant, "dead-letters"] => Some(Self::DeadLetters {
                 tenant: (*tenant).to_owned(),
             }),
+            ["shiren", "policy"] => Some(Self::Policy),
             ["shiren", stage, lane] => Some(Self::Stage {
                 stage: (*stage).to_owned(),
                 lane: lane.parse().ok()?,
@@ -94,6 +97,7 @@ impl std::fmt::Display for Topic {
             Self::Results { tenant } => write!(f, "shiren.{tenant}.results"),
             Self::Evidence { tenant } => write!(f, "shiren.{tenant}.evidence"),
             Self::DeadLetters { tenant } => write!(f, "shiren.{tenant}.dead-letters"),
+            Self::Policy => f.write_str("shiren.policy"),
             Self::Stage { stage, lane } => write!(f, "shiren.{stage}.{lane}"),
         }
     }
@@ -114,6 +118,7 @@ mod tests {
             "shiren.default.evidence",
             "shiren.default.dead-letters",
             "shiren.detect.stream",
+            "shiren.policy",
         ] {
             assert_eq!(Topic::parse(name).unwrap().to_string(), name);
         }

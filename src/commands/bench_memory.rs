@@ -72,7 +72,7 @@ pub(crate) fn memory(place: &Place, args: &MemoryArgs) -> anyhow::Result<ExitCod
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let own = own_site(&site, folder.path())?;
     let log = own.open_log()?;
-    log.apply_topics(&own.topics())?;
+    own.set_up(log.as_ref())?;
     let mut worker = WorkerProcess::start(place.topology(), folder.path())?;
     let mut cases = Cases::new(&own, log.as_ref(), &jpeg)?;
 
@@ -163,6 +163,7 @@ fn own_site(site: &Site, folder: &Path) -> anyhow::Result<Site> {
         home: folder.to_owned(),
         root: site.root.clone(),
         stages: site.stages.clone(),
+        policies: site.policies.clone(),
     })
 }
 

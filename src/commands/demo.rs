@@ -133,7 +133,7 @@ pub(crate) fn demo(place: &Place, args: &DemoArgs) -> anyhow::Result<ExitCode> {
 /// Publishes, runs the chain beside it, and waits for the verdicts.
 fn process(site: &Arc<Site>, cases: &[Case], args: &DemoArgs) -> anyhow::Result<Done> {
     let log = site.open_log()?;
-    log.apply_topics(&site.topics())?;
+    site.set_up(log.as_ref())?;
     let drain = Drain::new();
     if args.external {
         return publish_and_await(site, log.as_ref(), cases, args);

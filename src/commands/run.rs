@@ -9,7 +9,7 @@ use shiren_runtime::{Drain, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Place, print_line};
-use crate::stages;
+use crate::{policy, stages};
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
@@ -27,7 +27,10 @@ pub(crate) struct RunArgs {
 pub(crate) fn run(place: &Place, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let (site, log) = place.log()?;
     if args.apply_topics {
-        log.apply_topics(&site.topics())?;
+        site.set_up(log.as_ref())?;
+    } else {
+        // A scene that was added to topology.toml since.
+        policy::seed(&site, log.as_ref())?;
     }
     let options = site.runtime_options(&args.segments, args.slot)?;
     let names: Vec<_> = options

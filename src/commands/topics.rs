@@ -24,7 +24,7 @@ pub(crate) fn topics(place: &Place, command: &TopicsCommand) -> anyhow::Result<E
     let TopicsCommand::Apply(args) = command;
     let (site, log) = place.log()?;
     let specs = site.topics();
-    for (spec, applied) in specs.iter().zip(log.apply_topics(&specs)?) {
+    for (spec, applied) in specs.iter().zip(site.set_up(log.as_ref())?) {
         let applied = match applied {
             Applied::Created => "created",
             Applied::Updated => "updated",

@@ -32,7 +32,7 @@ fn main() -> anyhow::Result<()> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("topology.toml");
     let site = Arc::new(Site::open(&file, &site::home(), &known)?);
     let log = site.open_log()?;
-    log.apply_topics(&site.topics())?;
+    site.set_up(log.as_ref())?;
 
     // How each of them is built; each worker builds its own.
     let config = Config {

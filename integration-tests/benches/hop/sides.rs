@@ -93,6 +93,7 @@ impl Bench {
         let text = site::topology(&[
             ("engine = \"embedded\"", "engine = \"kafka\""),
             ("[log.kafka]", &servers),
+            ("tenants = [\"default\"]", "tenants = [\"bench\"]"),
         ]);
         let topology = folder.path().join("topology.toml");
         std::fs::write(&topology, text).expect("written");
@@ -109,6 +110,7 @@ impl Bench {
         };
         let topics = [Side::Shiren, Side::Bare].map(Side::topics).concat();
         let topics: Vec<TopicSpec> = topics.into_iter().map(topic).collect();
+        site.set_up(log.as_ref()).expect("topics and policy");
         log.apply_topics(&topics).expect("topics");
         Self {
             log,

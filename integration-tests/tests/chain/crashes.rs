@@ -27,7 +27,7 @@ impl Disturbed {
         let changes = [site::LARGE_FACES, site::SMALL_BUNDLES];
         let site = site::embedded(folder.path(), &changes);
         let log = site.open_log().unwrap();
-        log.apply_topics(&site.topics()).unwrap();
+        site.set_up(log.as_ref()).unwrap();
         run::publish(log.as_ref(), requests);
         let live = Mode::Live;
         let reader = VerdictReader::open(log.as_ref(), "default", live, Start::Beginning).unwrap();

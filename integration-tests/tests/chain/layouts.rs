@@ -11,7 +11,7 @@ fn run_in(changes: &[(&str, &str)], segments: usize) -> Vec<Verdict> {
     let site = site::embedded(folder.path(), changes);
     assert_eq!(site.topology.segments.len(), segments);
     let log = site.open_log().unwrap();
-    log.apply_topics(&site.topics()).unwrap();
+    site.set_up(log.as_ref()).unwrap();
     run::publish(log.as_ref(), &events::requests(&site::home(), EVENTS));
     let (verdicts, summary) = run::beside(&site, &log, || run::verdicts(log.as_ref(), EVENTS));
     assert_eq!((summary.verdicts, summary.dead_letters), (200, 0));
@@ -57,7 +57,7 @@ fn a_stage_is_moved_by_topology_alone() {
     for (layout, part) in layouts.into_iter().zip(requests.chunks(30)) {
         let site = site::embedded(folder.path(), layout);
         let log = site.open_log().unwrap();
-        log.apply_topics(&site.topics()).unwrap();
+        site.set_up(log.as_ref()).unwrap();
         run::publish(log.as_ref(), part);
         let count = answered.len() + part.len();
         (answered, _) = run::beside(&site, &log, || run::verdicts(log.as_ref(), count));
@@ -77,7 +77,7 @@ fn a_drained_chain_goes_on_where_it_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let site = site::embedded(folder.path(), &[]);
     let log = site.open_log().unwrap();
-    log.apply_topics(&site.topics()).unwrap();
+    site.set_up(log.as_ref()).unwrap();
     let requests = events::requests(&site::home(), 8);
     run::publish(log.as_ref(), &requests[..4]);
     let ((), first) = run::beside(&site, &log, || drop(run::verdicts(log.as_ref(), 4)));

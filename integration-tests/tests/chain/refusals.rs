@@ -27,7 +27,7 @@ fn process(records: Vec<NewRecord>, verdicts: usize) -> Came {
     );
     let site = site::embedded(folder.path(), &[two_tenants]);
     let log = site.open_log().unwrap();
-    log.apply_topics(&site.topics()).unwrap();
+    site.set_up(log.as_ref()).unwrap();
     log.publisher().unwrap().publish(records).unwrap();
     // A sound request behind them: when it is answered, those of its partition are done too; the
     // bundle and the workers' end cover the rest.
@@ -227,7 +227,7 @@ fn an_event_sent_twice_has_one_verdict_id() {
     let folder = tempfile::tempdir().unwrap();
     let site = site::embedded(folder.path(), &[]);
     let log = site.open_log().unwrap();
-    log.apply_topics(&site.topics()).unwrap();
+    site.set_up(log.as_ref()).unwrap();
     let new = record(&sound("twice"));
     log.publisher()
         .unwrap()
@@ -259,7 +259,7 @@ fn bad_headers_do_not_stop_a_record() {
     let folder = tempfile::tempdir().unwrap();
     let site = site::embedded(folder.path(), &[]);
     let log = site.open_log().unwrap();
-    log.apply_topics(&site.topics()).unwrap();
+    site.set_up(log.as_ref()).unwrap();
     let mut new = record(&sound("headers"));
     new.headers = vec![
         ("traceparent".into(), Bytes::from_static(&[0xFF])),
@@ -280,7 +280,7 @@ fn a_case_past_its_deadline_ends_as_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let site = site::embedded(folder.path(), &[]);
     let log = site.open_log().unwrap();
-    log.apply_topics(&site.topics()).unwrap();
+    site.set_up(log.as_ref()).unwrap();
     let mut request = sound("late");
     request.deadline_ms = Some(1);
     let published = std::time::Instant::now();

@@ -17,7 +17,7 @@ fn a_verdict_continues_the_trace_of_its_request() {
     let folder = tempfile::tempdir().unwrap();
     let site = site::embedded(folder.path(), &[site::ONE_STAGE_A_SEGMENT]);
     let log = site.open_log().unwrap();
-    log.apply_topics(&site.topics()).unwrap();
+    site.set_up(log.as_ref()).unwrap();
     let mut request = requests::request("traced", RequestKind::Compare);
     let picture = || requests::inline(events::picture(&site::home(), "obama.jpg"), None);
     (request.probe, request.reference) = (Some(picture()), Some(picture()));

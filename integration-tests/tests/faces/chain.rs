@@ -95,6 +95,7 @@ pub fn site() -> Arc<Site> {
 impl Chain {
     fn build() -> Self {
         let site = site();
+        site.judge_by_seed();
         let chain = &site.topology.chain;
         let segment = Segment::build(&stages::registry(&site), chain, chain)
             .unwrap_or_else(|error| panic!("{error}: {SETUP}"));

@@ -9,6 +9,7 @@ mod chain;
 mod crashes;
 mod log;
 mod memory;
+mod policy;
 mod python;
 mod validate;
 
@@ -63,7 +64,7 @@ impl Cluster {
         std::fs::write(&topology, site::topology(&all)).unwrap();
         let site = Site::open(&topology, &site::home(), &stages::descriptors()).unwrap();
         let log = site.open_log().unwrap();
-        log.apply_topics(&site.topics()).unwrap();
+        site.set_up(log.as_ref()).unwrap();
         Self {
             workers: Vec::new(),
             topology,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use shiren_contract::policy::Scenes;
+use shiren_contract::policies::Policies;
 use shiren_schemas::records::RequestKind;
 
 /// Configuration of the stage.
@@ -10,10 +10,8 @@ use shiren_schemas::records::RequestKind;
 pub struct Config {
     /// Kinds that the chain answers.
     pub kinds: BTreeSet<RequestKind>,
-    /// Scenes of the policy.
-    pub scenes: Scenes,
-    /// Version of the policy.
-    pub policy_version: i64,
+    /// The policy: a case is judged by the version that is the newest when it is admitted.
+    pub policies: Policies,
     /// Longest deadline a request may name, milliseconds.
     pub deadline_max_ms: i64,
 }

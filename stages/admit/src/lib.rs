@@ -86,8 +86,13 @@ impl Admit {
             return Err(Rejection::new(codes::REQUEST_ID_INVALID, what));
         }
         check_key(arrival, tenant, id)?;
-        if !self.config.scenes.contains_key(&request.scene) {
-            let known: Vec<_> = self.config.scenes.keys().map(String::as_str).collect();
+        if self
+            .config
+            .policies
+            .current(tenant, &request.scene)
+            .is_none()
+        {
+            let known = self.config.policies.scenes(tenant);
             let what = format!("scene not among {}", known.join(", "));
             return Err(Rejection::new(codes::SCENE_UNKNOWN, what));
         }
@@ -113,12 +118,13 @@ impl Admit {
         lane: Lane,
         arrival: &Arrival,
     ) -> (Envelope, Option<Picture>, Option<Picture>) {
-        let scene_deadline = self
+        // An unknown scene is refused: its case has no version.
+        let (policy_version, deadline_ms) = self
             .config
-            .scenes
-            .get(&request.scene)
-            .and_then(|s| s.deadline_ms);
-        let deadline = scene_deadline.map(|ms| i32::try_from(ms).unwrap_or(i32::MAX));
+            .policies
+            .current(&tenant, &request.scene)
+            .map_or((0, None), |(version, scene)| (version, scene.deadline_ms));
+        let deadline = deadline_ms.map(|ms| i32::try_from(ms).unwrap_or(i32::MAX));
         let envelope = Envelope {
             request_id: request.request_id,
             kind: request.kind,
@@ -140,7 +146,7 @@ impl Admit {
             tenant,
             lane,
             received_time: arrival.append_time_us,
-            policy_version: self.config.policy_version,
+            policy_version,
             trail: Vec::new(),
         };
         (envelope, request.probe, request.reference)

@@ -42,7 +42,8 @@ codes! {
     TENANT_MISMATCH "tenant_mismatch" "The tenant in the record's key is not the tenant in the topic's name." "Publish to the topic of the tenant, or mend the key.";
     PARTITION_MISMATCH "partition_mismatch" "The record lies on another partition than its key gives." "Set partitioner=murmur2_random in librdkafka clients (confluent-kafka), or leave Java's default.";
     REQUEST_ID_INVALID "request_id_invalid" "request_id is not 1 to 128 bytes of UTF-8 text without control characters." "Use a short unique text, for example a UUID.";
-    SCENE_UNKNOWN "scene_unknown" "The request names a scene that the policy does not have." "Use `default`, or add the scene to topology.toml.";
+    SCENE_UNKNOWN "scene_unknown" "The request names a scene that the policy does not have." "Use `default`, or add the scene (`shiren policy set`).";
+    POLICY_VERSION_UNKNOWN "policy_version_unknown" "The case was admitted under a version of its scene's policy that this worker does not have: it is older than policy.versions_max changes, was written by a newer program, or shiren.policy could not be read." "Publish the request again; look at `shiren policy history` and the worker's log.";
     KIND_UNSUPPORTED "kind_unsupported" "No stage of this topology serves requests of this kind." "See README: kinds that this version serves.";
     PICTURE_MISSING "picture_missing" "A picture that this kind of request needs is not in the record." "compare needs probe and reference; detect needs probe.";
     PICTURE_UNEXPECTED "picture_unexpected" "The record carries a picture that this kind of request does not use." "Leave it out: what is not needed is not sent.";

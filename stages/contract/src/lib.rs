@@ -3,6 +3,7 @@
 //! No IO, no clock, no threads here: the runtime owns every effect.
 
 pub mod codes;
+pub mod policies;
 pub mod policy;
 pub mod raster;
 pub mod stage;

@@ -1,6 +1,6 @@
 //! What detect is told by the topology.
 
-use shiren_contract::policy::Scenes;
+use shiren_contract::policies::Policies;
 use shiren_contract::still::StillLimits;
 
 /// Configuration of the stage.
@@ -8,8 +8,8 @@ use shiren_contract::still::StillLimits;
 pub struct Config {
     /// Limits on stills, as in decode.
     pub limits: StillLimits,
-    /// Scenes of the policy: each has its smallest face.
-    pub scenes: Scenes,
+    /// The policy: each scene has its smallest face.
+    pub policies: Policies,
     /// Most faces of a picture that are passed on; the best are kept.
     pub max_faces: usize,
     /// Longest side of a crop, pixels.

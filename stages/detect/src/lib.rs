@@ -267,7 +267,7 @@ impl Stage for Detect {
     };
 
     fn process(&mut self, case: StillCase) -> Outcome {
-        let Some(scene) = self.config.scenes.get(&case.envelope.scene) else {
+        let Some(scene) = self.config.policies.of(&case.envelope) else {
             let rejection = Rejection::new(codes::SCENE_UNKNOWN, "not in this worker's policy");
             let name = Self::DESCRIPTOR.name;
             return Outcome::terminal(Terminal::error(case.envelope, name, rejection, None));

@@ -1,14 +1,14 @@
 //! What match is told by the topology and the models.
 
-use shiren_contract::policy::Scenes;
+use shiren_contract::policies::Policies;
 use shiren_models::calibration::Table;
 use shiren_models::manifest::Metric;
 
 /// Configuration of the stage.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Scenes of the policy: what each requires, and its target false-match rate.
-    pub scenes: Scenes,
+    /// The policy: what each scene requires, and its target false-match rate.
+    pub policies: Policies,
     /// The model whose templates are compared.
     pub model: String,
     /// How they are compared.

@@ -102,7 +102,8 @@ impl Stage for Match {
     fn process(&mut self, case: TemplateCase) -> Outcome {
         let of = |role| case.pictures.iter().find(|p| p.picture.role == role);
         let pair = of(PictureRole::Probe).zip(of(PictureRole::Reference));
-        let scene = self.config.scenes.get(&case.envelope.scene);
+        let scene = self.config.policies.of(&case.envelope);
+        let scene = scene.as_deref();
         let (compared, kind) = match (pair, scene) {
             (Some((probe, reference)), Some(scene)) => {
                 let kind = reference

@@ -1,10 +1,10 @@
 //! From what a segment decided to records of the log.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use shiren_contract::codes;
+use shiren_contract::policies::Policies;
 use shiren_contract::stage::{Message, Rejection};
 use shiren_contract::terminal::{Observation, Terminal, TerminalRecords};
 use shiren_log::{NewRecord, Record};
@@ -27,8 +27,8 @@ pub struct Emitter {
     pub lane: Lane,
     /// Tenants served; a dead letter of an unknown one goes to the first.
     pub tenants: Vec<String>,
-    /// Expiry by scene, milliseconds.
-    pub expires_after_ms: BTreeMap<String, i64>,
+    /// What cases are judged by: their expiry.
+    pub policies: Policies,
     /// Expiry where the scene is unknown, milliseconds.
     pub default_expires_after_ms: i64,
     /// Host name, for the observed part of verdicts.
@@ -119,10 +119,10 @@ impl Emitter {
             let rejection = Rejection::new(code.unwrap_or(codes::STAGE_FAILED), detail);
             records.push(self.dead_letter(origin, stage, &rejection, Some(&terminal.envelope))?);
         }
-        let expiry = self.expires_after_ms.get(&terminal.envelope.scene);
+        let scene = self.policies.of(&terminal.envelope);
         let seen = Observation {
             decided_time_us: now_us,
-            expires_after_ms: expiry.copied().unwrap_or(self.default_expires_after_ms),
+            expires_after_ms: scene.map_or(self.default_expires_after_ms, |s| s.expires_after_ms),
             host: self.host.clone(),
             layout: self.layout.clone(),
         };

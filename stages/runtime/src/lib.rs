@@ -4,6 +4,7 @@
 //! a *worker* is one such loop with one end of the log; a *bundle* is what it commits at once.
 
 mod emission;
+mod global_table;
 mod registry;
 mod resident;
 mod run;
@@ -12,9 +13,10 @@ mod trace_context;
 mod worker;
 
 pub use emission::{Emitter, VERDICT_HEADERS};
+pub use global_table::GlobalTable;
 pub use registry::{BuildError, Registry, StageFactory};
 pub use resident::{peak_resident_bytes, resident_bytes};
-pub use run::{Drain, Options, Runtime, RuntimeError, SegmentOptions, Summary};
+pub use run::{Drain, Options, PolicySource, Runtime, RuntimeError, SegmentOptions, Summary};
 pub use segment::{Emission, Segment};
 pub use worker::WorkerBounds;
 

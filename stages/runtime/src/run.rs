@@ -1,15 +1,17 @@
 //! `Options -> build -> run(drain)`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use shiren_contract::policies::Policies;
 use shiren_log::{Log, LogError, WorkerOptions};
 use shiren_schemas::CodecError;
 use shiren_schemas::records::Lane;
 use shiren_schemas::topics::Topic;
 
 use crate::emission::Emitter;
+use crate::global_table::GlobalTable;
 use crate::registry::{BuildError, Registry};
 use crate::resident::resident_bytes;
 use crate::segment::Segment;
@@ -49,8 +51,8 @@ pub struct Options {
     pub queue_max_bytes: usize,
     /// Bounds of the loop.
     pub bounds: WorkerBounds,
-    /// Expiry by scene, milliseconds.
-    pub expires_after_ms: BTreeMap<String, i64>,
+    /// What cases are judged by.
+    pub policy: PolicySource,
     /// Expiry where the scene is unknown, milliseconds.
     pub default_expires_after_ms: i64,
     /// Largest record, bytes.
@@ -61,6 +63,18 @@ pub struct Options {
     pub host: String,
 }
 
+/// The policy, and the table that keeps it up to date.
+#[derive(Clone, Debug)]
+pub struct PolicySource {
+    /// What the table has made known; stages share it.
+    pub policies: Policies,
+    /// Topic and how its records change `policies`.
+    pub table: GlobalTable,
+    /// Longest wait for a version that a case names and that is not known yet. Another process
+    /// may have read of it first.
+    pub version_max_wait: Duration,
+}
+
 impl Options {
     /// The emitter of a worker of `lane`; `layout` names its segment.
     #[must_use]
@@ -68,7 +82,7 @@ impl Options {
         Emitter {
             lane,
             tenants: self.tenants.clone(),
-            expires_after_ms: self.expires_after_ms.clone(),
+            policies: self.policy.policies.clone(),
             default_expires_after_ms: self.default_expires_after_ms,
             host: self.host.clone(),
             layout: layout.to_owned(),
@@ -244,6 +258,8 @@ impl Runtime {
                 "this system does not tell a process's memory: runtime.max_resident_mib is not watched"
             );
         }
+        let table = &self.options.policy.table;
+        let reader = table.read_to_end(self.log.as_ref())?;
         let (events, inbox) = mpsc::channel();
         let mut waiting_for = 0_usize;
         std::thread::scope(|scope| {
@@ -279,7 +295,18 @@ impl Runtime {
                 }
             }
             drop(events);
-            collect(&inbox, waiting_for, drain, ready)
+            let following = std::thread::Builder::new()
+                .name("policy".to_owned())
+                .spawn_scoped(scope, || table.follow(self.log.as_ref(), reader, drain));
+            if let Err(error) = following {
+                drain.request();
+                let _ = collect(&inbox, waiting_for, drain, || {});
+                return Err(RuntimeError::WorkerLost(error.to_string()));
+            }
+            let done = collect(&inbox, waiting_for, drain, ready);
+            // All workers have ended: nobody needs the table.
+            drain.request();
+            done
         })
     }
 
@@ -295,7 +322,8 @@ impl Runtime {
         let first_stage = segment.stages.first().map_or("", String::as_str);
         let slot = segment.first_slot + index;
         let built = Segment::build(&self.registry, &options.chain, &segment.stages)
-            .map_err(RuntimeError::Build)?;
+            .map_err(RuntimeError::Build)?
+            .judged_by(options.policy.clone());
         WorkerLoop {
             log: self.log.clone(),
             options: WorkerOptions {

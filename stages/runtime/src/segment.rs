@@ -13,6 +13,7 @@ use shiren_schemas::records::{Envelope, RequestKind, StageTiming};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::registry::{AnyInput, AnyStage, BuildError, Registry, StageFactory};
+use crate::run::PolicySource;
 use crate::trace_context;
 
 /// What a segment makes of a record, before it is put into records of the log.
@@ -47,6 +48,8 @@ pub struct Segment {
     stages: Vec<(StageFactory, Box<dyn AnyStage>)>,
     /// The whole chain in order.
     chain: Vec<StageDescriptor>,
+    /// Where versions of the policy are waited for; a lone segment does not wait.
+    policy: Option<PolicySource>,
 }
 
 /// A record on its way through the segment.
@@ -84,7 +87,18 @@ impl Segment {
                 Ok((factory, stage))
             })
             .collect::<Result<_, BuildError>>()?;
-        Ok(Self { stages, chain })
+        Ok(Self {
+            stages,
+            chain,
+            policy: None,
+        })
+    }
+
+    /// Cases whose version of the policy is not known, and does not become so in time, end as errors.
+    #[must_use]
+    pub(crate) fn judged_by(mut self, policy: PolicySource) -> Self {
+        self.policy = Some(policy);
+        self
     }
 
     /// Takes one record through the segment. `now_us` is the bundle's start: deadlines are judged by it.
@@ -130,6 +144,13 @@ impl Segment {
         let case = step.input.case.clone();
         if let Some(envelope) = case.as_ref().filter(|e| overdue(e, now_us)) {
             emissions.push(closed(deadline_exceeded(envelope, stage), &step.context));
+            return Ok(());
+        }
+        if let Some(envelope) = case.as_ref().filter(|e| !self.knows_policy_of(e)) {
+            emissions.push(closed(
+                policy_version_unknown(envelope, stage),
+                &step.context,
+            ));
             return Ok(());
         }
         let span = tracing::info_span!(
@@ -190,6 +211,18 @@ impl Segment {
             Outcome::DeadLetter(rejection) => emissions.push(Emission::Dead { stage, rejection }),
         }
         Ok(())
+    }
+
+    fn knows_policy_of(&self, case: &Envelope) -> bool {
+        let Some(PolicySource {
+            policies,
+            table,
+            version_max_wait,
+        }) = &self.policy
+        else {
+            return true;
+        };
+        table.wait_until(*version_max_wait, || policies.of(case).is_some())
     }
 
     /// To the next stage of the chain that serves the case's kind: in this segment, or by topic.
@@ -259,6 +292,17 @@ fn overdue(envelope: &Envelope, now_us: i64) -> bool {
                 .received_time
                 .saturating_add(i64::from(ms).saturating_mul(1000))
     })
+}
+
+fn policy_version_unknown(envelope: &Envelope, stage: &str) -> Terminal {
+    let what = format!(
+        "version {} of scene {} is not known to {stage}",
+        envelope.policy_version, envelope.scene
+    );
+    let rejection = Rejection::new(codes::POLICY_VERSION_UNKNOWN, what);
+    let mut terminal = Terminal::error(envelope.clone(), stage, rejection, None);
+    terminal.dead_letter = true;
+    terminal
 }
 
 fn deadline_exceeded(envelope: &Envelope, stage: &str) -> Terminal {

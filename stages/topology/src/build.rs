@@ -5,8 +5,8 @@ use std::str::FromStr;
 use shiren_contract::policy::Scene;
 
 use crate::model::{
-    Bundle, Detect, EmbeddedLog, KafkaLog, LogSettings, Models, Runtime, Segment, Stills, Topics,
-    Topology,
+    Bundle, Detect, EmbeddedLog, KafkaLog, LogSettings, Models, Policy, Runtime, Segment, Stills,
+    Topics, Topology,
 };
 use crate::values::Values;
 
@@ -60,7 +60,10 @@ pub(crate) fn build(values: &Values) -> Result<Topology, Undeclared> {
             roll_max_degrees: number(values, "detect.roll_max_degrees")?,
             subject_min_margin: number(values, "detect.subject_min_margin")?,
         },
-        policy_version: int(values, "policy_version")?,
+        policy: Policy {
+            versions_max: int(values, "policy.versions_max")?,
+            version_max_wait_ms: int(values, "policy.version_max_wait_ms")?,
+        },
         scenes: values
             .names("scene")
             .into_iter()
@@ -122,7 +125,7 @@ fn segments(values: &Values, chain: &[String]) -> Result<Vec<Segment>, Undeclare
     Ok(segments)
 }
 
-fn scene(values: &Values, name: &str) -> Result<Scene, Undeclared> {
+pub(crate) fn scene(values: &Values, name: &str) -> Result<Scene, Undeclared> {
     let path = |key: &str| format!("scene.{name}.{key}");
     Ok(Scene {
         requires: texts(values, &path("requires"))?,

@@ -12,6 +12,7 @@ mod model;
 mod problem;
 mod reader;
 mod rules;
+mod scenes;
 mod settings;
 mod structure;
 mod values;
@@ -20,10 +21,11 @@ pub use codes::CODES;
 pub use graph::{Format, graph};
 pub use hints::did_you_mean;
 pub use model::{
-    Bundle, Detect, EmbeddedLog, KafkaLog, LogSettings, Models, Runtime, Segment, Stills, Topics,
-    Topology,
+    Bundle, Detect, EmbeddedLog, KafkaLog, LogSettings, Models, Policy, Runtime, Segment, Stills,
+    Topics, Topology,
 };
 pub use problem::{Problem, ProblemCode, Severity};
+pub use scenes::{parse_scene, scene_settings};
 pub use settings::{Absent, Form, Kind, SETTINGS, Setting, settings_markdown};
 
 use shiren_contract::stage::StageDescriptor;

@@ -35,9 +35,9 @@ pub struct Topology {
     pub stills: Stills,
     /// Detection, crops and the choice of the subject.
     pub detect: Detect,
-    /// Version that cases are judged by.
-    pub policy_version: i64,
-    /// Policy by scene; `default` is always among them.
+    /// Bounds of the policy's topic.
+    pub policy: Policy,
+    /// Policy by scene that the topic is seeded with; `default` is always among them.
     pub scenes: Scenes,
     /// What is legal but likely to hurt; to be shown to the operator.
     pub warnings: Vec<Problem>,
@@ -227,4 +227,13 @@ pub struct Detect {
     pub roll_max_degrees: f64,
     /// Ratio by which the subject must beat the next face.
     pub subject_min_margin: f64,
+}
+
+/// Bounds of the policy's topic.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Versions of a scene that are kept.
+    pub versions_max: usize,
+    /// Longest wait for a version that a case names, milliseconds.
+    pub version_max_wait_ms: u64,
 }

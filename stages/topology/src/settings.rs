@@ -148,7 +148,6 @@ pub const SETTINGS: &[Setting] = &[
     list("tenants", Form::Name, Absent::List(&["default"]), "Tenants; each has its own ingress, verdict, result, evidence and dead-letter topics."),
     list("lanes", Form::OneOf(LANES, codes::UNKNOWN_LANE), Absent::List(&["interactive"]), "Lanes that have topics and workers of their own: `interactive`, `stream`, `bulk`."),
     list("chain", Form::Any, Absent::Required, "All stages in their one order, `admit` first. A case skips those that do not apply to its kind."),
-    integer("policy_version", 1, 1, i64::MAX, "Version of the scenes below; raise it with every change of them. Each verdict names the version it was judged by."),
     // log
     text("log.engine", Form::OneOf(ENGINES, codes::UNKNOWN_ENGINE), Absent::Text("embedded"), "`embedded` (all workers in one process) or `kafka`. Environment: `SHIREN_LOG_ENGINE`."),
     text("log.embedded.dir", Form::Any, Absent::Text("log"), "Folder of the embedded log, relative to `SHIREN_HOME`; on a local disk."),
@@ -202,6 +201,9 @@ pub const SETTINGS: &[Setting] = &[
     integer("detect.net_max_side_px", 128, 1_920, 4096, "Longest side of the detection net's input; it grows with the picture's side / the scene's min_face_px up to here."),
     number("detect.roll_max_degrees", 0.0, 45.0, 180.0, "Largest rotation of the subject's face in the picture's plane."),
     number("detect.subject_min_margin", 1.0, 2.0, 100.0, "Ratio by which the subject must beat the next face; below it the answer is `multiple_faces`."),
+    // policy
+    integer("policy.versions_max", 2, 16, 100, "Versions of a scene's policy that are kept: a case is judged by the one it was admitted with, and ends as an error when that one is gone."),
+    integer("policy.version_max_wait_ms", 0, 5_000, MINUTE_MS, "Longest wait for a version that a case names and that this worker has not read yet."),
     // scenes
     Setting { path: "scene.*.requires", kind: Kind::List { of: Form::OneOf(CHECKS, codes::UNKNOWN_CHECK), may_be_empty: true }, absent: Absent::Required, doc: "Checks that must pass before anything is accepted: `comparison`, `liveness`, `quality`. A stage of the chain must answer each." },
     Setting { path: "scene.*.target_fmr", kind: Kind::Number { min: 1e-9, max: 0.1 }, absent: Absent::Required, doc: "Target false-match rate of 1:1 comparison." },
