@@ -43,6 +43,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ort", &["shiren-models"]),
     ("apache-avro", &["shiren-schemas"]),
     ("turbojpeg", &["shiren-stills"]),
+    ("chacha20poly1305", &["shiren-vault"]),
     ("qdrant-client", &[]),
     ("ffmpeg-next", &[]),
 ];
@@ -75,6 +76,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "shiren-match",
         &["shiren-contract", "shiren-models", "shiren-schemas"],
     ),
+    ("shiren-vault", &["shiren-contract", "shiren-schemas"]),
 ];
 
 /// Crates that wire everything together: any arrow may start here, none may end here.

@@ -83,6 +83,13 @@ codes! {
     RECORD_TOO_LARGE "record_too_large" "A record between stages would exceed topics.max_record_bytes; the case is closed as an error." "Raise topics.max_record_bytes, or lower detect.crop_max_side_px.";
     MODEL_FAILED "model_failed" "A model could not be run on this picture." "Look at the worker's log.";
     TEMPLATE_INVALID "template_invalid" "A model gave a template that is not finite or has no length." "Look at the worker's log; this face cannot be compared.";
+    // Vault
+    KEY_DESTROYED "key_destroyed" "The key that sealed this picture was destroyed, at its time to live or by an operator; the picture is erased for good." "Nothing brings it back. If it came too early, raise vault.key_ttl_ms for the pictures to come; a case that waited too long is to be sent again.";
+    KEY_STORE_MISSING "key_store_missing" "There is no key store in vault.dir, so nothing can be sealed or opened." "Run `shiren vault init`; if there was a store, put it back (docs/vault.md): a new one opens nothing that the old one sealed.";
+    KEY_STORE_EXISTS "key_store_exists" "There is a key store in vault.dir already; it is never overwritten." "Use the one that is there, or name another vault.dir.";
+    KEY_STORE_UNREADABLE "key_store_unreadable" "A file of the key store, or the key-encryption key, is missing, damaged, open to others or cannot be used." "Mend the file that the message names: access rights (chmod 600), a full disk, or the copy of a backup.";
+    KEY_WRONG "key_wrong" "The key-encryption key is not the one that wraps this store's keys." "Give the key-encryption key that belongs to the store in vault.kek_file or SHIREN_VAULT_KEK; after `shiren vault rotate-kek` that is the new one.";
+    SEALED_CORRUPT "sealed_corrupt" "Sealed bytes fail their check: damaged, of another tenant, or moved from another case or field." "Look at who wrote the record; nothing of it was opened.";
 }
 
 /// The code with this id.

@@ -6,6 +6,7 @@ pub mod codes;
 pub mod policies;
 pub mod policy;
 pub mod raster;
+pub mod seal;
 pub mod stage;
 pub mod still;
 pub mod terminal;
