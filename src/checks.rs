@@ -1,10 +1,11 @@
 //! What `shiren validate` checks beyond topology.toml itself: the manifest and the calibration
-//! tables, and with `--live` weights, log and topics.
+//! tables, and with `--live` weights, key store, log and topics.
 
 use std::sync::Arc;
 
 use shiren_contract::codes;
 use shiren_contract::policy;
+use shiren_contract::seal::VaultError;
 use shiren_contract::stage::StageDescriptor;
 use shiren_log::{Log, LogError, TopicSpec};
 use shiren_models::calibration::{Basis, Table};
@@ -12,6 +13,7 @@ use shiren_models::error::{MODEL_FILE_MISSING, MODEL_HASH_MISMATCH};
 use shiren_models::files::{self, FileState};
 use shiren_models::{Manifest, ModelError};
 use shiren_topology::{LogSettings, Problem, Severity, line_of};
+use shiren_vault::FileVault;
 
 use crate::codes::{EMBEDDINGS_MIXED, TOPIC_SETTING_DIFFERS, TOPIC_WITHOUT_APPEND_TIME};
 use crate::site::Site;
@@ -90,10 +92,11 @@ fn table(manifest: &Manifest, embedder: &str) -> Result<Table, ModelError> {
     Table::load(&manifest.calibration_path(embedder)?)
 }
 
-/// Weights, log and topics as they are now.
+/// Weights, key store, log and topics as they are now.
 #[must_use]
 pub fn live(site: &Site) -> Vec<Problem> {
     let mut problems = weights(site);
+    problems.extend(vault(site));
     match existing_log(site) {
         Ok(log) => problems.extend(topics(log.as_ref(), &site.topics())),
         Err(found) => problems.extend(found),
@@ -127,6 +130,30 @@ fn weights(site: &Site) -> Vec<Problem> {
         ));
     }
     problems
+}
+
+/// The key store, without making one: on the embedded log the first worker does.
+fn vault(site: &Site) -> Option<Problem> {
+    if !site.topology.vault.enabled {
+        return None;
+    }
+    let options = crate::vault::options(site);
+    let place = options.dir.display().to_string();
+    let is_embedded = matches!(site.topology.log, LogSettings::Embedded(_));
+    match FileVault::open(options) {
+        Ok(_) => None,
+        Err(VaultError::StoreMissing { .. }) if is_embedded => None,
+        Err(error) => {
+            let code = error.code();
+            Some(found(
+                &place,
+                "vault.dir",
+                code.id,
+                error.to_string(),
+                code.advice,
+            ))
+        }
+    }
 }
 
 /// The topics of a log against what they should be. When the log stops answering, that is the last

@@ -16,6 +16,7 @@ mod publish;
 mod run;
 mod topics;
 mod validate;
+mod vault;
 mod verdicts;
 
 use std::path::{Path, PathBuf};
@@ -111,6 +112,9 @@ enum Command {
     /// Weights: what they are, where they come from, whether they are whole
     #[command(subcommand)]
     Models(models::ModelsCommand),
+    /// The key store that pictures are sealed under
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
     /// Make a calibration table from pairs of your own
     Calibrate(calibrate::CalibrateArgs),
     /// Measure
@@ -159,6 +163,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => answer::compare(&place, &args),
         Command::Detect(args) => answer::detect(&place, &args),
         Command::Models(command) => models::models(&place, &command),
+        Command::Vault(command) => vault::vault(&place, &command),
         Command::Calibrate(args) => calibrate::calibrate(&place, &args),
         Command::Bench(BenchCommand::Accuracy(args)) => accuracy::accuracy(&place, &args),
         Command::Bench(BenchCommand::Chain(args)) => bench_chain::chain(&place, &args),

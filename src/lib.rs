@@ -19,3 +19,5 @@ pub mod stages;
 pub mod telemetry;
 mod timestamp;
 mod topics_page;
+mod utc;
+pub mod vault;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use shiren_contract::policies::Policies;
+use shiren_contract::seal::Vault;
 use shiren_contract::stage::StageDescriptor;
 use shiren_contract::still::StillLimits;
 use shiren_log::{Applied, Log, TopicSpec};
@@ -120,6 +121,17 @@ impl Site {
     pub fn judge_by_seed(&self) {
         let (tenants, scenes) = (&self.topology.tenants, &self.topology.scenes);
         self.policies.seed(tenants, scenes);
+    }
+
+    /// The vault that pictures are sealed by, or `None` where `vault.enabled` is false. To be opened
+    /// once a process; see [`crate::vault::open`] for the store itself.
+    ///
+    /// # Errors
+    /// The store is missing (on Kafka), cannot be read, or has another key-encryption key; the
+    /// [`shiren_contract::seal::VaultError`] is in it.
+    pub fn vault(&self) -> anyhow::Result<Option<Arc<dyn Vault>>> {
+        let vault = crate::vault::open(self).map_err(crate::vault::coded)?;
+        Ok(vault.map(|vault| vault as Arc<dyn Vault>))
     }
 
     /// The tenant named, or the first.

@@ -73,14 +73,29 @@ pub const ONE_STAGE_A_SEGMENT: (&str, &str) = (
      [segment.embed]\nstages = [\"embed\"]\n[segment.match]\nstages = [\"match\"]\nworkers = 1 ",
 );
 
-/// A site whose embedded log lies in `folder`.
+/// The changes of [`topology`] that put the key store into `folder`.
+#[must_use]
+pub fn vault_in(folder: &Path) -> [(&'static str, String); 2] {
+    let path = |name: &str| format!("{:?}", folder.join(name));
+    [
+        ("dir = \"vault\"", format!("dir = {}", path("vault"))),
+        (
+            "kek_file = \"vault/kek\"",
+            format!("kek_file = {}", path("kek")),
+        ),
+    ]
+}
+
+/// A site whose embedded log and key store lie in `folder`.
 ///
 /// # Panics
 /// When the topology is refused.
 #[must_use]
 pub fn embedded(folder: &Path, changes: &[(&str, &str)]) -> Arc<Site> {
     let log = format!("dir = {:?}", folder.join("log"));
+    let vault = vault_in(folder);
     let mut all = vec![("dir = \"log\"", log.as_str())];
+    all.extend(vault.iter().map(|(from, to)| (*from, to.as_str())));
     all.extend_from_slice(changes);
     let file = folder.join("topology.toml");
     std::fs::write(&file, topology(&all)).expect("written");

@@ -11,7 +11,7 @@ use crate::{checks, stages};
 
 #[derive(Args)]
 pub(crate) struct ValidateArgs {
-    /// Check what is outside too: weights in SHIREN_HOME, whether the log answers, its topics
+    /// Check what is outside too: weights in SHIREN_HOME, the key store, whether the log answers, its topics
     #[arg(long)]
     live: bool,
     /// Print one JSON object

@@ -16,3 +16,4 @@ mod policy;
 mod refusals;
 mod trace;
 mod validate;
+mod vault;

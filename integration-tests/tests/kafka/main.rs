@@ -23,6 +23,7 @@ use shiren_integration_tests::broker::Broker;
 use shiren_integration_tests::processes::{self, Worker};
 use shiren_integration_tests::site;
 use shiren_log::Log;
+use shiren_vault::FileVault;
 use tempfile::TempDir;
 
 /// A broker with a site of one process a stage on it.
@@ -55,16 +56,19 @@ impl Cluster {
         );
         let (engine, servers) = engine.split_once('\n').unwrap();
         let servers = format!("[log.kafka]\n{servers}");
+        let vault = site::vault_in(folder.path());
         let mut all = vec![
             ("engine = \"embedded\"", engine),
             ("[log.kafka]\n", servers.as_str()),
         ];
+        all.extend(vault.iter().map(|(from, to)| (*from, to.as_str())));
         all.extend_from_slice(changes);
         let topology = folder.path().join("topology.toml");
         std::fs::write(&topology, site::topology(&all)).unwrap();
         let site = Site::open(&topology, &site::home(), &stages::descriptors()).unwrap();
         let log = site.open_log().unwrap();
         site.set_up(log.as_ref()).unwrap();
+        FileVault::init(shiren::vault::options(&site)).unwrap();
         Self {
             workers: Vec::new(),
             topology,

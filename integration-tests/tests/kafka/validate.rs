@@ -55,7 +55,12 @@ fn every_difference_of_the_topics_is_reported_and_mended_by_apply() {
     let broker = Broker::start();
     let folder = tempfile::tempdir().unwrap();
     let topology = folder.path().join("topology.toml");
-    std::fs::write(&topology, site::topology(&[])).unwrap();
+    let vault = site::vault_in(folder.path());
+    let changes = |more| {
+        let vault = vault.iter().map(|(from, to)| (*from, to.as_str()));
+        site::topology(&vault.chain(more).collect::<Vec<_>>())
+    };
+    std::fs::write(&topology, changes(None)).unwrap();
     let shiren = || processes::on_kafka(&topology, &broker.bootstrap());
     let apply = || {
         shiren()
@@ -66,8 +71,14 @@ fn every_difference_of_the_topics_is_reported_and_mended_by_apply() {
             .success()
     };
 
-    let (ok, problems) = run(shiren());
-    assert!(!ok && !problems.is_empty());
+    let (ok, mut problems) = run(shiren());
+    assert!(!ok && problems.len() > 1);
+    let store = problems.remove(0);
+    assert_eq!(
+        store,
+        ("key_store_missing".to_owned(), "vault.dir".to_owned())
+    );
+    assert!(shiren().args(["vault", "init"]).status().unwrap().success());
     assert!(
         problems.iter().all(|(code, _)| code == "topic_unknown"),
         "{problems:?}"
@@ -104,7 +115,7 @@ fn every_difference_of_the_topics_is_reported_and_mended_by_apply() {
 
     std::fs::write(
         &topology,
-        site::topology(&[("partitions = 12 ", "partitions = 6 ")]),
+        changes(Some(("partitions = 12 ", "partitions = 6 "))),
     )
     .unwrap();
     let (_, problems) = run(shiren());
@@ -122,7 +133,8 @@ fn a_broker_that_does_not_answer_is_one_problem() {
     let folder = tempfile::tempdir().unwrap();
     let topology = folder.path().join("topology.toml");
     let wait = ("[log.kafka]\n", "[log.kafka]\nrequest_max_wait_ms = 1000\n");
-    std::fs::write(&topology, site::topology(&[wait])).unwrap();
+    let off = ("[vault] ", "[vault]\nenabled = false\n");
+    std::fs::write(&topology, site::topology(&[wait, off])).unwrap();
     let (ok, problems) = run(processes::on_kafka(&topology, "127.0.0.1:1"));
     assert!(!ok);
     let codes: Vec<&str> = problems.iter().map(|(code, _)| code.as_str()).collect();

@@ -6,7 +6,7 @@ use shiren_contract::policy::Scene;
 
 use crate::model::{
     Bundle, Detect, EmbeddedLog, KafkaLog, LogSettings, Models, Policy, Runtime, Segment, Stills,
-    Topics, Topology,
+    Topics, Topology, Vault,
 };
 use crate::values::Values;
 
@@ -63,6 +63,15 @@ pub(crate) fn build(values: &Values) -> Result<Topology, Undeclared> {
         policy: Policy {
             versions_max: int(values, "policy.versions_max")?,
             version_max_wait_ms: int(values, "policy.version_max_wait_ms")?,
+        },
+        vault: Vault {
+            enabled: values
+                .boolean("vault.enabled")
+                .ok_or_else(|| "vault.enabled".to_owned())?,
+            dir: text(values, "vault.dir")?,
+            kek_file: text(values, "vault.kek_file")?,
+            epoch_ms: int(values, "vault.epoch_ms")?,
+            key_ttl_ms: int(values, "vault.key_ttl_ms")?,
         },
         scenes: values
             .names("scene")

@@ -43,7 +43,7 @@ codes! {
     MIN_OVER_MAX "min_over_max" "A lower limit is above its upper one.";
     TRANSACTION_BELOW_COMMIT "transaction_below_commit" "The transaction may time out before the longest commit is done.";
     DRAIN_OVER_SESSION "drain_over_session" "A worker that drains may lose its partitions before it is done.";
-    RETENTION_BELOW_DEADLINE "retention_below_deadline" "Records may be deleted before the deadline of their cases.";
+    RETENTION_BELOW_DEADLINE "retention_below_deadline" "Records may be deleted, or the keys of their pictures destroyed, before the deadline of their cases.";
     DEADLINE_OVER_MAX "deadline_over_max" "A scene's deadline is above runtime.deadline_max_ms.";
     DEADLINE_OVER_EXPIRY "deadline_over_expiry" "Warning: an answer just before the deadline has already expired.";
     RETENTION_SHORT "retention_short" "Warning: an outage of an hour loses cases.";

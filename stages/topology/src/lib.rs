@@ -22,7 +22,7 @@ pub use graph::{Format, graph};
 pub use hints::did_you_mean;
 pub use model::{
     Bundle, Detect, EmbeddedLog, KafkaLog, LogSettings, Models, Policy, Runtime, Segment, Stills,
-    Topics, Topology,
+    Topics, Topology, Vault,
 };
 pub use problem::{Problem, ProblemCode, Severity};
 pub use scenes::{parse_scene, scene_settings};

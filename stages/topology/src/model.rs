@@ -37,6 +37,8 @@ pub struct Topology {
     pub detect: Detect,
     /// Bounds of the policy's topic.
     pub policy: Policy,
+    /// The key store, and how long its keys live.
+    pub vault: Vault,
     /// Policy by scene that the topic is seeded with; `default` is always among them.
     pub scenes: Scenes,
     /// What is legal but likely to hurt; to be shown to the operator.
@@ -236,4 +238,19 @@ pub struct Policy {
     pub versions_max: usize,
     /// Longest wait for a version that a case names, milliseconds.
     pub version_max_wait_ms: u64,
+}
+
+/// The vault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vault {
+    /// Whether pictures are sealed.
+    pub enabled: bool,
+    /// Folder of the key store, relative to `SHIREN_HOME` unless absolute.
+    pub dir: String,
+    /// File of the key-encryption key, relative to `SHIREN_HOME` unless absolute.
+    pub kek_file: String,
+    /// Length of an epoch, milliseconds.
+    pub epoch_ms: u64,
+    /// From an epoch's end to the destruction of its keys, milliseconds.
+    pub key_ttl_ms: u64,
 }

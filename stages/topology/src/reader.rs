@@ -146,6 +146,9 @@ impl Values {
                     _ => self.out_of_range(setting, path, &origin, &written),
                 }
             }
+            (Kind::Boolean, DeValue::Boolean(truth)) => {
+                self.set(path, Value::Boolean(*truth), origin);
+            }
             (Kind::Text(form), DeValue::String(text)) => {
                 if self.text_fits(form, path, &origin, text) {
                     self.set(path, Value::Text(text.to_string()), origin);
@@ -257,6 +260,7 @@ impl Values {
         let expected = match kind {
             Kind::Integer { .. } => "a whole number",
             Kind::Number { .. } => "a number",
+            Kind::Boolean => "true or false",
             Kind::Text(_) => "text in quotes",
             Kind::List { .. } => "a list of texts",
             Kind::Properties => "a table",
@@ -265,6 +269,9 @@ impl Values {
             (Kind::Integer { .. } | Kind::Number { .. }, DeValue::String(text))
                 if text.parse::<f64>().is_ok() =>
             {
+                Some(format!("write {text} without quotes"))
+            }
+            (Kind::Boolean, DeValue::String(text)) if text.parse::<bool>().is_ok() => {
                 Some(format!("write {text} without quotes"))
             }
             (Kind::List { .. }, DeValue::String(text)) => Some(format!("write [{text:?}]")),

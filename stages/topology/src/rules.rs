@@ -246,15 +246,23 @@ fn workers(values: &mut Values) {
 fn retention(values: &mut Values) {
     const DEADLINE: &str = "runtime.deadline_max_ms";
     let deadline = values.integer(DEADLINE).unwrap_or(0);
-    for path in ["topics.requests_retention_ms", "topics.stages_retention_ms"] {
+    for path in [
+        "topics.requests_retention_ms",
+        "topics.stages_retention_ms",
+        "vault.key_ttl_ms",
+    ] {
         let Some(retention) = values.integer(path) else {
             continue;
         };
+        let kept = match path {
+            "vault.key_ttl_ms" if values.boolean("vault.enabled") != Some(true) => continue,
+            "vault.key_ttl_ms" => "pictures can be opened for",
+            _ => "records are kept",
+        };
         if retention < deadline {
             let (path, at) = values.culprit(&[path, DEADLINE]);
-            let what = format!(
-                "records are kept {retention} ms, but a case may take {DEADLINE} = {deadline}"
-            );
+            let what =
+                format!("{kept} {retention} ms, but a case may take {DEADLINE} = {deadline}");
             values.error(
                 codes::RETENTION_BELOW_DEADLINE,
                 &at,

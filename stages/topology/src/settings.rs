@@ -22,6 +22,8 @@ pub enum Kind {
         /// Largest.
         max: f64,
     },
+    /// `true` or `false`.
+    Boolean,
     /// Text.
     Text(Form),
     /// A list of texts, at least one unless `may_be_empty`, without repeats.
@@ -57,6 +59,8 @@ pub enum Absent {
     Integer(i64),
     /// This number.
     Number(f64),
+    /// This truth.
+    Boolean(bool),
     /// This text.
     Text(&'static str),
     /// This list.
@@ -113,6 +117,15 @@ const fn number(
         path,
         kind: Kind::Number { min, max },
         absent: Absent::Number(default),
+        doc,
+    }
+}
+
+const fn boolean(path: &'static str, default: bool, doc: &'static str) -> Setting {
+    Setting {
+        path,
+        kind: Kind::Boolean,
+        absent: Absent::Boolean(default),
         doc,
     }
 }
@@ -204,6 +217,12 @@ pub const SETTINGS: &[Setting] = &[
     // policy
     integer("policy.versions_max", 2, 16, 100, "Versions of a scene's policy that are kept: a case is judged by the one it was admitted with, and ends as an error when that one is gone."),
     integer("policy.version_max_wait_ms", 0, 5_000, MINUTE_MS, "Longest wait for a version that a case names and that this worker has not read yet."),
+    // vault
+    boolean("vault.enabled", true, "Whether what the chain writes of pictures is sealed under keys that are destroyed at their time to live. `false`: it is written in the clear."),
+    text("vault.dir", Form::Any, Absent::Text("vault"), "Folder of the key store, relative to `SHIREN_HOME`; on a file system with hard links and file locks."),
+    text("vault.kek_file", Form::Any, Absent::Text("vault/kek"), "File of the key-encryption key, relative to `SHIREN_HOME`, for its owner alone. `SHIREN_VAULT_KEK` in the environment (64 hexadecimal digits) wins over it."),
+    integer("vault.epoch_ms", MINUTE_MS, 15 * MINUTE_MS, DAY_MS, "Length of an epoch: each tenant has a key of its own in each."),
+    integer("vault.key_ttl_ms", MINUTE_MS, DAY_MS, YEAR_MS, "From an epoch's end to the destruction of its keys: what they sealed is erased then, however long the log keeps it."),
     // scenes
     Setting { path: "scene.*.requires", kind: Kind::List { of: Form::OneOf(CHECKS, codes::UNKNOWN_CHECK), may_be_empty: true }, absent: Absent::Required, doc: "Checks that must pass before anything is accepted: `comparison`, `liveness`, `quality`. A stage of the chain must answer each." },
     Setting { path: "scene.*.target_fmr", kind: Kind::Number { min: 1e-9, max: 0.1 }, absent: Absent::Required, doc: "Target false-match rate of 1:1 comparison." },
@@ -257,6 +276,7 @@ impl Kind {
             Self::Integer { min, max: i64::MAX } => ("integer", format!("from {min}")),
             Self::Integer { min, max } => ("integer", format!("{min} to {max}")),
             Self::Number { min, max } => ("number", format!("{min:?} to {max:?}")),
+            Self::Boolean => ("boolean", "true, false".to_owned()),
             Self::Text(form) => ("text", form.describe()),
             Self::List { of, .. } => ("list of texts", of.describe()),
             Self::Properties => ("table", "any key".to_owned()),
@@ -283,6 +303,7 @@ impl Absent {
             Self::Unset => "unset".to_owned(),
             Self::Integer(value) => value.to_string(),
             Self::Number(value) => format!("{value:?}"),
+            Self::Boolean(value) => value.to_string(),
             Self::Text(value) => format!("`{value:?}`"),
             Self::List(values) => format!("`{values:?}`"),
         }

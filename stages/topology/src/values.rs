@@ -30,6 +30,7 @@ pub(crate) struct Item {
 pub(crate) enum Value {
     Integer(i64),
     Number(f64),
+    Boolean(bool),
     Text(String),
     List(Vec<Item>),
 }
@@ -78,6 +79,14 @@ impl Values {
     pub fn number(&self, path: &str) -> Option<f64> {
         match self.entries.get(path)?.value {
             Value::Number(n) => Some(n),
+            _ => None,
+        }
+    }
+
+    /// A truth.
+    pub fn boolean(&self, path: &str) -> Option<bool> {
+        match self.entries.get(path)?.value {
+            Value::Boolean(truth) => Some(truth),
             _ => None,
         }
     }
@@ -294,6 +303,7 @@ impl Values {
             Absent::Unset => return,
             Absent::Integer(n) => Value::Integer(n),
             Absent::Number(n) => Value::Number(n),
+            Absent::Boolean(truth) => Value::Boolean(truth),
             Absent::Text(text) => Value::Text(text.to_owned()),
             Absent::List(items) => Value::List(
                 items

@@ -143,6 +143,7 @@ fn the_table_declares_each_setting_once_with_a_default_in_its_range() {
             (Kind::Number { min, max }, Absent::Number(n)) => {
                 assert!((min..=max).contains(&n), "{}", setting.path)
             }
+            (Kind::Boolean, Absent::Boolean(_)) => {}
             (Kind::Text(_), Absent::Text(_)) | (Kind::List { .. }, Absent::List(_)) => {}
             (_, Absent::Required | Absent::Unset) => {}
             other => panic!("{}: {other:?}", setting.path),
