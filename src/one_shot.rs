@@ -40,7 +40,8 @@ impl OneShot {
     pub fn open(site: &Arc<Site>) -> anyhow::Result<Self> {
         let topology = &site.topology;
         site.judge_by_seed();
-        let options = site.runtime_options(&[], 0)?;
+        // Nothing of it is written: nothing is to be sealed.
+        let options = site.options(&[], 0, None)?;
         let segment = Segment::build(&stages::registry(site), &topology.chain, &topology.chain)
             .map_err(|error| anyhow::anyhow!("{error}"))?;
         let tenant = site.tenant(None)?;

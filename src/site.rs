@@ -224,8 +224,18 @@ impl Site {
     /// Runtime options for the segments named, or for all.
     ///
     /// # Errors
-    /// A segment that the topology does not have.
+    /// A segment that the topology does not have; the key store cannot be used.
     pub fn runtime_options(&self, segments: &[String], first_slot: u32) -> anyhow::Result<Options> {
+        self.options(segments, first_slot, self.vault()?)
+    }
+
+    /// As [`Site::runtime_options`], with this vault; without one nothing may be written to a log.
+    pub(crate) fn options(
+        &self,
+        segments: &[String],
+        first_slot: u32,
+        vault: Option<Arc<dyn Vault>>,
+    ) -> anyhow::Result<Options> {
         let t = &self.topology;
         if let Some(unknown) = segments.iter().find(|name| t.segment(name).is_none()) {
             let known: Vec<_> = t
@@ -264,6 +274,7 @@ impl Site {
                 dead_letters_max_consecutive: t.runtime.dead_letters_max_consecutive,
                 max_resident_mib: t.runtime.max_resident_mib,
             },
+            vault,
             policy: PolicySource {
                 policies: self.policies.clone(),
                 table: policy::table(&self.policies),

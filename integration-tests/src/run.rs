@@ -38,8 +38,22 @@ pub fn publish(log: &dyn Log, requests: &[Request]) {
 /// # Panics
 /// When the chain fails.
 pub fn beside<T>(site: &Arc<Site>, log: &Arc<dyn Log>, work: impl FnOnce() -> T) -> (T, Summary) {
+    segments_beside(site, log, &[], work)
+}
+
+/// As [`beside`], of these segments; none: all.
+///
+/// # Panics
+/// When the chain fails.
+pub fn segments_beside<T>(
+    site: &Arc<Site>,
+    log: &Arc<dyn Log>,
+    segments: &[&str],
+    work: impl FnOnce() -> T,
+) -> (T, Summary) {
+    let segments: Vec<String> = segments.iter().map(|&name| name.to_owned()).collect();
     site.set_up(log.as_ref()).expect("topics and policy");
-    let options = site.runtime_options(&[], 0).expect("options");
+    let options = site.runtime_options(&segments, 0).expect("options");
     let runtime = Runtime::build(options, stages::registry(site), log.clone()).expect("a runtime");
     let drain = Drain::new();
     std::thread::scope(|scope| {

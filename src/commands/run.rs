@@ -9,7 +9,7 @@ use shiren_runtime::{Drain, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Place, print_line};
-use crate::{policy, stages};
+use crate::{policy, stages, vault};
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
@@ -42,6 +42,9 @@ pub(crate) fn run(place: &Place, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let drain = Drain::new();
     let drain_max = Duration::from_millis(site.topology.runtime.drain_max_ms);
     drain_on_signals(&drain, drain_max)?;
+    if let Some(keys) = vault::open(&site).map_err(vault::coded)? {
+        vault::upkeep(keys, &drain, vault::UPKEEP_EVERY)?;
+    }
     let summary = runtime.run(&drain, || {
         // Supervisors and tests wait for this line.
         let _ = print_line(&format!("ready: {}", names.join(", ")));

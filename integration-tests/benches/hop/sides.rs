@@ -93,6 +93,8 @@ impl Bench {
         let text = site::topology(&[
             ("engine = \"embedded\"", "engine = \"kafka\""),
             ("[log.kafka]", &servers),
+            // The bare loop does not seal either.
+            ("[vault] ", "[vault]\nenabled = false\n"),
             ("tenants = [\"default\"]", "tenants = [\"bench\"]"),
         ]);
         let topology = folder.path().join("topology.toml");

@@ -14,6 +14,7 @@ mod layouts;
 mod own_model;
 mod policy;
 mod refusals;
+mod sealing;
 mod trace;
 mod validate;
 mod vault;

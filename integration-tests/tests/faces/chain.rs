@@ -102,7 +102,11 @@ impl Chain {
         let options = site.runtime_options(&[], 0).unwrap();
         Self {
             segment,
-            emitter: options.emitter(Lane::Interactive, "faces"),
+            // Nothing is written: evidence is to be looked at.
+            emitter: Emitter {
+                vault: None,
+                ..options.emitter(Lane::Interactive, "faces")
+            },
             partitions: site.topology.topics.partitions,
         }
     }

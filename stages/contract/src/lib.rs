@@ -7,6 +7,7 @@ pub mod policies;
 pub mod policy;
 pub mod raster;
 pub mod seal;
+pub mod sealing;
 pub mod stage;
 pub mod still;
 pub mod terminal;

@@ -11,6 +11,7 @@ use shiren_schemas::records::{
 use shiren_schemas::{CodecError, Wire};
 
 use crate::codes::{self, Code};
+use crate::sealing::{Sealable, Secret};
 use crate::terminal::Terminal;
 
 /// What a stage is, for the topology: known before one is built.
@@ -82,7 +83,7 @@ impl From<CodecError> for Rejection {
 }
 
 /// A record between stages.
-pub trait Payload: Wire {
+pub trait Payload: Wire + Sealable {
     /// Its envelope.
     fn envelope(&self) -> &Envelope;
     /// Its envelope, for the runtime: record id and trail.
@@ -104,7 +105,7 @@ macro_rules! payloads {
 payloads!(AdmittedCase, StillCase, FaceCase, TemplateCase);
 
 /// What a stage reads: a [`Payload`], or the bare [`Arrival`] at the chain's head.
-pub trait Input: Sized + Send + 'static {
+pub trait Input: Sealable + Sized + Send + 'static {
     /// Schema name, as in [`StageDescriptor::input`].
     const SCHEMA: &'static str;
 
@@ -131,6 +132,13 @@ impl<P: Payload> Input for P {
     }
 }
 
+/// What producers send is plain; it ages out with its topic.
+impl Sealable for Arrival {
+    fn secrets(&mut self) -> Vec<Secret<'_>> {
+        Vec::new()
+    }
+}
+
 impl Input for Arrival {
     const SCHEMA: &'static str = "Arrival";
 
@@ -144,7 +152,7 @@ impl Input for Arrival {
 }
 
 /// A payload whose type the runtime need not know.
-pub trait Message: Send {
+pub trait Message: Sealable + Send {
     /// See [`Payload::envelope`].
     fn envelope(&self) -> &Envelope;
     /// See [`Payload::envelope_mut`].

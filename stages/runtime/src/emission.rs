@@ -5,12 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use shiren_contract::codes;
 use shiren_contract::policies::Policies;
+use shiren_contract::seal::{Vault, VaultError};
+use shiren_contract::sealing;
 use shiren_contract::stage::{Message, Rejection};
 use shiren_contract::terminal::{Observation, Terminal, TerminalRecords};
 use shiren_log::{NewRecord, Record};
 use shiren_schemas::records::{DeadLetter, Envelope, Lane};
 use shiren_schemas::topics::Topic;
-use shiren_schemas::{CodecError, Sha256, Wire, ids, keys};
+use shiren_schemas::{CodecError, Id, Sha256, Wire, ids, keys};
 
 use crate::segment::Emission;
 
@@ -20,8 +22,19 @@ pub const VERDICT_HEADERS: [&str; 5] = ["tenant", "scene", "kind", "decision", "
 /// Largest overhead of a record beside its value: key and headers, bytes.
 const RECORD_OVERHEAD_BYTES: usize = 2048;
 
-/// Puts emissions into records: topics, keys, headers, sizes.
-#[derive(Clone, Debug)]
+/// Why emissions cannot be written: the worker stops, and nothing is lost.
+#[derive(Debug, thiserror::Error)]
+pub enum EmissionError {
+    /// A fault of this program.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The vault cannot be used.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+/// Puts emissions into records: topics, keys, headers, sizes, seals.
+#[derive(Clone)]
 pub struct Emitter {
     /// Lane of the worker: forwards stay in it.
     pub lane: Lane,
@@ -29,6 +42,8 @@ pub struct Emitter {
     pub tenants: Vec<String>,
     /// What cases are judged by: their expiry.
     pub policies: Policies,
+    /// What seals pictures and templates; `None`: they are written as they are.
+    pub vault: Option<Arc<dyn Vault>>,
     /// Expiry where the scene is unknown, milliseconds.
     pub default_expires_after_ms: i64,
     /// Host name, for the observed part of verdicts.
@@ -45,13 +60,13 @@ impl Emitter {
     /// The records for what became of `origin`.
     ///
     /// # Errors
-    /// [`CodecError::Unwritable`]: a fault of this program; the worker must stop, nothing is lost.
+    /// A fault of this program, or the vault cannot be used; the worker must stop, nothing is lost.
     pub fn records(
         &self,
         origin: &Record,
         emissions: Vec<Emission>,
         now_us: i64,
-    ) -> Result<Vec<NewRecord>, CodecError> {
+    ) -> Result<Vec<NewRecord>, EmissionError> {
         let mut records = Vec::with_capacity(3);
         for emission in emissions {
             match emission {
@@ -77,11 +92,22 @@ impl Emitter {
         &self,
         origin: &Record,
         stage: &'static str,
-        message: Box<dyn Message>,
+        mut message: Box<dyn Message>,
         trace: Vec<(String, Bytes)>,
         now_us: i64,
         records: &mut Vec<NewRecord>,
-    ) -> Result<(), CodecError> {
+    ) -> Result<(), EmissionError> {
+        let case = message.envelope().clone();
+        match self.seal(message.as_mut(), &case.tenant, case.case_id, now_us) {
+            Ok(()) => {}
+            // An operator destroyed the epoch that it is now: nothing can be kept in it.
+            Err(error @ VaultError::KeyDestroyed { .. }) => {
+                let rejection = Rejection::new(error.code(), error.to_string());
+                let terminal = Terminal::error(case, stage, rejection, None);
+                return self.close(origin, terminal, &trace, now_us, records);
+            }
+            Err(error) => return Err(error.into()),
+        }
         let value = message.encode()?;
         if self.fits(&value) {
             let topic = Topic::Stage {
@@ -110,7 +136,7 @@ impl Emitter {
         trace: &[(String, Bytes)],
         now_us: i64,
         records: &mut Vec<NewRecord>,
-    ) -> Result<(), CodecError> {
+    ) -> Result<(), EmissionError> {
         if terminal.dead_letter {
             let fault = terminal.faults.first();
             let stage = fault.map_or("", |fault| fault.stage.as_str());
@@ -161,14 +187,15 @@ impl Emitter {
                 trace.to_vec(),
             ));
         }
+        match self.seal(&mut evidence, &tenant, verdict.canonical.case_id, now_us) {
+            Ok(()) => {}
+            Err(VaultError::KeyDestroyed { .. }) => sealing::strip(&mut evidence),
+            Err(error) => return Err(error.into()),
+        }
         let mut value = evidence.encode()?;
         if !self.fits(&value) {
             // The grounds matter more than the pictures: evidence without crops always fits.
-            evidence
-                .pictures
-                .iter_mut()
-                .flat_map(|p| &mut p.faces)
-                .for_each(|f| f.crop = None);
+            sealing::strip(&mut evidence);
             value = evidence.encode()?;
         }
         records.push(new_record(
@@ -212,6 +239,19 @@ impl Emitter {
             letter.encode()?,
             Vec::new(),
         ))
+    }
+
+    fn seal(
+        &self,
+        record: &mut (impl sealing::Sealable + ?Sized),
+        tenant: &str,
+        case: Id,
+        now_us: i64,
+    ) -> Result<(), VaultError> {
+        let Some(vault) = &self.vault else {
+            return Ok(());
+        };
+        sealing::seal(record, vault.as_ref(), tenant, case, now_us)
     }
 
     /// By the topic's name, by the key, or else the first tenant: an operator sees it in any case.

@@ -12,12 +12,12 @@ mod segment;
 mod trace_context;
 mod worker;
 
-pub use emission::{Emitter, VERDICT_HEADERS};
+pub use emission::{EmissionError, Emitter, VERDICT_HEADERS};
 pub use global_table::GlobalTable;
 pub use registry::{BuildError, Registry, StageFactory};
 pub use resident::{peak_resident_bytes, resident_bytes};
 pub use run::{Drain, Options, PolicySource, Runtime, RuntimeError, SegmentOptions, Summary};
-pub use segment::{Emission, Segment};
+pub use segment::{Emission, Segment, SegmentError};
 pub use worker::WorkerBounds;
 
 /// Microseconds since the Unix epoch: the one place where the wall clock is read.

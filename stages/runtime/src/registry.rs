@@ -3,6 +3,9 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use shiren_contract::codes;
+use shiren_contract::seal::{Vault, VaultError};
+use shiren_contract::sealing;
 use shiren_contract::stage::{Arrival, Input, Message, Outcome, Rejection, Stage, StageDescriptor};
 use shiren_schemas::records::Envelope;
 
@@ -72,14 +75,24 @@ impl Registry {
 
 /// A stage whose input type is not known at compile time.
 pub(crate) trait AnyStage: Send {
-    /// Reads the stage's input from a record of its own topic.
-    fn read(&self, arrival: Arrival) -> Result<AnyInput, Rejection>;
+    /// Reads the stage's input from a record of its own topic, and opens what is sealed in it.
+    fn read(&self, arrival: Arrival, vault: Option<&dyn Vault>) -> Result<AnyInput, Unread>;
 
     /// The output of a fused predecessor as input.
     fn accept(&self, message: Box<dyn Message>) -> Option<AnyInput>;
 
     /// Decides. `None` when the input is of another stage.
     fn process(&mut self, input: AnyInput) -> Option<Outcome>;
+}
+
+/// Why a stage got no input.
+pub(crate) enum Unread {
+    /// The bytes hold no case.
+    Record(Rejection),
+    /// The case is readable, what is sealed in it is not.
+    Case(Box<Envelope>, Rejection),
+    /// The vault cannot be used now: not this record's fault.
+    Vault(VaultError),
 }
 
 /// An input and, for a case, its envelope.
@@ -89,10 +102,14 @@ pub(crate) struct AnyInput {
 }
 
 impl<S: Stage> AnyStage for S {
-    fn read(&self, arrival: Arrival) -> Result<AnyInput, Rejection> {
-        let input = S::Input::read(arrival)?;
+    fn read(&self, arrival: Arrival, vault: Option<&dyn Vault>) -> Result<AnyInput, Unread> {
+        let mut input = S::Input::read(arrival).map_err(Unread::Record)?;
+        let case = input.case().cloned();
+        if let Some(envelope) = &case {
+            open(&mut input, envelope, vault)?;
+        }
         Ok(AnyInput {
-            case: input.case().cloned(),
+            case,
             value: Box::new(input),
         })
     }
@@ -107,4 +124,25 @@ impl<S: Stage> AnyStage for S {
         let input = input.value.downcast::<S::Input>().ok()?;
         Some(Stage::process(self, *input))
     }
+}
+
+fn open(
+    input: &mut impl sealing::Sealable,
+    case: &Envelope,
+    vault: Option<&dyn Vault>,
+) -> Result<(), Unread> {
+    let of_case = |rejection| Unread::Case(Box::new(case.clone()), rejection);
+    let Some(vault) = vault else {
+        if sealing::is_sealed(input) {
+            let what = "the record is sealed and this site has no vault (vault.enabled)";
+            return Err(of_case(Rejection::new(codes::KEY_STORE_MISSING, what)));
+        }
+        return Ok(());
+    };
+    sealing::open(input, vault, &case.tenant, case.case_id).map_err(|error| match error {
+        VaultError::KeyDestroyed { .. } | VaultError::SealedCorrupt { .. } => {
+            of_case(Rejection::new(error.code(), error.to_string()))
+        }
+        _ => Unread::Vault(error),
+    })
 }

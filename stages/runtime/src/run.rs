@@ -5,16 +5,17 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use shiren_contract::policies::Policies;
+use shiren_contract::seal::{Vault, VaultError};
 use shiren_log::{Log, LogError, WorkerOptions};
 use shiren_schemas::CodecError;
 use shiren_schemas::records::Lane;
 use shiren_schemas::topics::Topic;
 
-use crate::emission::Emitter;
+use crate::emission::{EmissionError, Emitter};
 use crate::global_table::GlobalTable;
 use crate::registry::{BuildError, Registry};
 use crate::resident::resident_bytes;
-use crate::segment::Segment;
+use crate::segment::{Segment, SegmentError};
 use crate::worker::{WorkerBounds, WorkerLoop};
 
 /// One segment of this process.
@@ -31,7 +32,7 @@ pub struct SegmentOptions {
 }
 
 /// All that the runtime needs to know.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// Stages in their total order.
     pub chain: Vec<String>,
@@ -53,6 +54,8 @@ pub struct Options {
     pub bounds: WorkerBounds,
     /// What cases are judged by.
     pub policy: PolicySource,
+    /// What seals pictures before they are written; `None`: they are written as they are.
+    pub vault: Option<Arc<dyn Vault>>,
     /// Expiry where the scene is unknown, milliseconds.
     pub default_expires_after_ms: i64,
     /// Largest record, bytes.
@@ -83,6 +86,7 @@ impl Options {
             lane,
             tenants: self.tenants.clone(),
             policies: self.policy.policies.clone(),
+            vault: self.vault.clone(),
             default_expires_after_ms: self.default_expires_after_ms,
             host: self.host.clone(),
             layout: layout.to_owned(),
@@ -132,6 +136,11 @@ pub enum RuntimeError {
     /// A record of this program could not be encoded.
     #[error(transparent)]
     Codec(#[from] CodecError),
+    /// The vault cannot be used.
+    #[error(
+        "{0}. The worker stops, nothing is written in clear text instead; what is not committed is in the log"
+    )]
+    Vault(#[from] VaultError),
     /// Too many dead letters in a row.
     #[error(
         "group {group}: more than {max} records in a row became dead letters; something is wrong with all of them. Look at the dead-letter topic, mend the producer or the stage, then start again; nothing is lost"
@@ -323,7 +332,7 @@ impl Runtime {
         let slot = segment.first_slot + index;
         let built = Segment::build(&self.registry, &options.chain, &segment.stages)
             .map_err(RuntimeError::Build)?
-            .judged_by(options.policy.clone());
+            .on_log(options.policy.clone(), options.vault.clone());
         WorkerLoop {
             log: self.log.clone(),
             options: WorkerOptions {
@@ -421,4 +430,22 @@ fn collect(
         }
     }
     first_error.map_or(Ok(summary), Err)
+}
+
+impl From<SegmentError> for RuntimeError {
+    fn from(error: SegmentError) -> Self {
+        match error {
+            SegmentError::Build(error) => Self::Build(error),
+            SegmentError::Vault(error) => Self::Vault(error),
+        }
+    }
+}
+
+impl From<EmissionError> for RuntimeError {
+    fn from(error: EmissionError) -> Self {
+        match error {
+            EmissionError::Codec(error) => Self::Codec(error),
+            EmissionError::Vault(error) => Self::Vault(error),
+        }
+    }
 }

@@ -1,18 +1,20 @@
 //! A run of adjacent stages without a topic between them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use opentelemetry::Context;
 use shiren_contract::codes;
+use shiren_contract::seal::{Vault, VaultError};
 use shiren_contract::stage::{Arrival, Message, Outcome, Rejection, StageDescriptor};
 use shiren_contract::terminal::Terminal;
 use shiren_schemas::ids;
 use shiren_schemas::records::{Envelope, RequestKind, StageTiming};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::registry::{AnyInput, AnyStage, BuildError, Registry, StageFactory};
+use crate::registry::{AnyInput, AnyStage, BuildError, Registry, StageFactory, Unread};
 use crate::run::PolicySource;
 use crate::trace_context;
 
@@ -50,6 +52,19 @@ pub struct Segment {
     chain: Vec<StageDescriptor>,
     /// Where versions of the policy are waited for; a lone segment does not wait.
     policy: Option<PolicySource>,
+    /// What opens records of the segment's topic.
+    vault: Option<Arc<dyn Vault>>,
+}
+
+/// Why a segment cannot go on: the worker stops, and nothing is lost.
+#[derive(Debug, thiserror::Error)]
+pub enum SegmentError {
+    /// A stage panicked and could not be built anew.
+    #[error("a stage could not be built: {0}")]
+    Build(BuildError),
+    /// The vault cannot be used.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
 }
 
 /// A record on its way through the segment.
@@ -91,35 +106,43 @@ impl Segment {
             stages,
             chain,
             policy: None,
+            vault: None,
         })
     }
 
-    /// Cases whose version of the policy is not known, and does not become so in time, end as errors.
+    /// On a log: cases whose version of the policy is not known, and does not become so in time, end as
+    /// errors; what is sealed is opened by `vault`.
     #[must_use]
-    pub(crate) fn judged_by(mut self, policy: PolicySource) -> Self {
+    pub(crate) fn on_log(mut self, policy: PolicySource, vault: Option<Arc<dyn Vault>>) -> Self {
         self.policy = Some(policy);
+        self.vault = vault;
         self
     }
 
     /// Takes one record through the segment. `now_us` is the bundle's start: deadlines are judged by it.
     ///
     /// # Errors
-    /// A stage panicked and could not be built anew: the worker must stop.
+    /// A stage panicked and could not be built anew, or the vault cannot be used: the worker must stop.
     pub fn process(
         &mut self,
         arrival: Arrival,
         context: Context,
         now_us: i64,
-    ) -> Result<Vec<Emission>, BuildError> {
+    ) -> Result<Vec<Emission>, SegmentError> {
         let Some((factory, first)) = self.stages.first() else {
-            return Err("a segment without stages".into());
+            return Err(SegmentError::Build("a segment without stages".into()));
         };
-        let input = match first.read(arrival) {
+        let stage = factory.descriptor.name;
+        let input = match first.read(arrival, self.vault.as_deref()) {
             Ok(input) => input,
-            Err(rejection) => {
-                let stage = factory.descriptor.name;
+            Err(Unread::Record(rejection)) => {
                 return Ok(vec![Emission::Dead { stage, rejection }]);
             }
+            Err(Unread::Case(envelope, rejection)) => {
+                let terminal = Terminal::error(*envelope, stage, rejection, None);
+                return Ok(vec![closed(terminal, &context)]);
+            }
+            Err(Unread::Vault(error)) => return Err(error.into()),
         };
         let mut emissions = Vec::with_capacity(1);
         let mut steps = vec![Step {
@@ -139,7 +162,7 @@ impl Segment {
         now_us: i64,
         steps: &mut Vec<Step>,
         emissions: &mut Vec<Emission>,
-    ) -> Result<(), BuildError> {
+    ) -> Result<(), SegmentError> {
         let stage = self.stages[step.stage].0.descriptor.name;
         let case = step.input.case.clone();
         if let Some(envelope) = case.as_ref().filter(|e| overdue(e, now_us)) {
@@ -187,7 +210,7 @@ impl Segment {
                 // Its memory may be torn: build it anew before the next record.
                 tracing::error!(stage, "a stage panicked; it is built anew");
                 let (factory, built) = &mut self.stages[step.stage];
-                *built = factory.build()?;
+                *built = factory.build().map_err(SegmentError::Build)?;
                 failed(case.clone(), stage, "it panicked")
             }
         };

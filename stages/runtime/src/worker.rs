@@ -154,10 +154,7 @@ impl WorkerLoop {
             let (context, bad) = trace_context::extract(&record.headers);
             computed.bad_trace_headers += u64::from(bad);
             let arrival = self.arrival(record)?;
-            let emissions = self
-                .segment
-                .process(arrival, context, now_us)
-                .map_err(RuntimeError::Build)?;
+            let emissions = self.segment.process(arrival, context, now_us)?;
             let dead = emissions.iter().any(|emission| match emission {
                 Emission::Dead { .. } => true,
                 Emission::Closed { terminal, .. } => terminal.dead_letter,
