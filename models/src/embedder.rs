@@ -63,7 +63,7 @@ impl FaceEmbedder {
         let template = match entry.architecture {
             Architecture::DlibResnet29 => DLIB_150,
             Architecture::Mobilefacenet192 | Architecture::Arcface112 => ARCFACE_112,
-            Architecture::Centerface => return Err(none()),
+            _ => return Err(none()),
         };
         let (metric, size) = entry
             .output

@@ -55,8 +55,8 @@ pub fn verify(
 ) -> Result<Vec<FileCheck>, ModelError> {
     let models: Vec<&str> = match profile {
         Some(name) => {
-            let profile = manifest.profile(name)?;
-            vec![&profile.detector, &profile.embedder]
+            let models = manifest.profile(name)?.models();
+            models.map(|(_, model)| model).collect()
         }
         None => manifest.model.keys().map(String::as_str).collect(),
     };

@@ -185,6 +185,7 @@ fn entry(
     let colour = match options.colour {
         Colour::Rgb => "rgb",
         Colour::Bgr => "bgr",
+        Colour::Grey => "grey",
     };
     let metric = match options.metric {
         Metric::Cosine => "cosine",

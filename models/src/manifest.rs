@@ -5,7 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+mod check;
+mod roles;
+
 use crate::error::ModelError;
+
+pub use roles::{Profile, Role};
 
 /// The newest manifest version that is read.
 pub const VERSION: u32 = 1;
@@ -57,16 +62,6 @@ pub struct RuntimeBuild {
     pub file_sha256: String,
 }
 
-/// Models by role.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Profile {
-    /// Name of the model that finds faces.
-    pub detector: String,
-    /// Name of the model that makes templates.
-    pub embedder: String,
-}
-
 /// One model.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,6 +86,8 @@ pub struct ModelEntry {
     pub output: Output,
     /// Calibration table, relative to the manifest's folder; embedders only.
     pub calibration: Option<String>,
+    /// Side of the square that it looks at, in sides of the face's box; liveness only.
+    pub context: Option<f32>,
 }
 
 /// What surrounds a network.
@@ -107,14 +104,24 @@ pub enum Architecture {
     /// Any embedder that takes a chip by the ArcFace template (112 px, or scaled from it).
     #[serde(rename = "arcface-112")]
     Arcface112,
-}
-
-impl Architecture {
-    /// Whether the model makes templates.
-    #[must_use]
-    pub fn is_embedder(self) -> bool {
-        self != Self::Centerface
-    }
+    /// MediaPipe's face mesh: 468 points and a face flag, of a 192-px square turned level.
+    #[serde(rename = "face-mesh-468")]
+    FaceMesh468,
+    /// dlib's sex classifier: female, male; 32-px chip.
+    #[serde(rename = "sex-32")]
+    Sex32,
+    /// dlib's age predictor: 81 classes of age; 64-px chip.
+    #[serde(rename = "age-64")]
+    Age64,
+    /// Seven expressions, of a grey 64-px square.
+    #[serde(rename = "expression-64")]
+    Expression64,
+    /// Human's liveness net: a 32-px square, planes last; not live, live.
+    #[serde(rename = "liveness-32")]
+    Liveness32,
+    /// MiniFASNet: an 80-px square; class 1 of three is live.
+    #[serde(rename = "minifasnet-80")]
+    Minifasnet80,
 }
 
 /// Where weights come from: a file inside a registry package, or a file of the operator's.
@@ -131,8 +138,20 @@ pub struct Source {
     pub file: String,
     /// sha256 of that file, hexadecimal.
     pub sha256: String,
+    /// A second file that the conversion needs, for formats that keep the weights apart.
+    pub beside: Option<SourceFile>,
     /// sha256 of the package's archive, hexadecimal.
     pub archive_sha256: Option<String>,
+}
+
+/// A file inside a package.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceFile {
+    /// Path inside the package.
+    pub file: String,
+    /// sha256, hexadecimal.
+    pub sha256: String,
 }
 
 /// The file that is loaded, in `models/` of the cache folder.
@@ -171,6 +190,8 @@ pub struct Input {
 pub enum Layout {
     /// Batch, plane, row, column.
     Nchw,
+    /// Batch, row, column, plane.
+    Nhwc,
 }
 
 /// Order of the planes.
@@ -181,6 +202,19 @@ pub enum Colour {
     Rgb,
     /// Blue first.
     Bgr,
+    /// One plane: the luma of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B. Its mean is the first one.
+    Grey,
+}
+
+impl Colour {
+    /// Planes of the tensor.
+    #[must_use]
+    pub fn planes(self) -> usize {
+        match self {
+            Self::Rgb | Self::Bgr => 3,
+            Self::Grey => 1,
+        }
+    }
 }
 
 /// What a network gives.
@@ -206,6 +240,10 @@ pub enum Decoding {
     CenterfaceStride4,
     /// One vector.
     Embedding,
+    /// The mesh, x, y and z of each point in pixels of the input; and the face flag, a logit.
+    FaceMesh,
+    /// A probability for each class; they sum to 1.
+    Classes,
 }
 
 /// How two templates become a comparison score.
@@ -322,131 +360,6 @@ impl Manifest {
             format!("libonnxruntime.so.{}", self.onnxruntime.version),
         ))
     }
-
-    fn check(&self) -> Result<(), ModelError> {
-        if self.version != VERSION {
-            return Err(invalid(
-                "version",
-                format!("is {}; this build reads {VERSION}", self.version),
-            ));
-        }
-        for build in [&self.onnxruntime.x86_64, &self.onnxruntime.aarch64]
-            .into_iter()
-            .flatten()
-        {
-            check_hash("onnxruntime sha256", &build.sha256)?;
-            check_hash("onnxruntime file_sha256", &build.file_sha256)?;
-        }
-        for (name, entry) in &self.model {
-            entry.check(name)?;
-        }
-        for (name, profile) in &self.profile {
-            for (role, model, embeds) in [
-                ("detector", &profile.detector, false),
-                ("embedder", &profile.embedder, true),
-            ] {
-                if self.model(model)?.architecture.is_embedder() != embeds {
-                    return Err(invalid(
-                        &format!("profile.{name}"),
-                        format!("`{model}` is no {role}"),
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl ModelEntry {
-    fn check(&self, name: &str) -> Result<(), ModelError> {
-        let key = |part: &str| format!("model.{name}.{part}");
-        check_hash(&key("source.sha256"), &self.source.sha256)?;
-        check_hash(&key("onnx.sha256"), &self.onnx.sha256)?;
-        if let Some(archive) = &self.source.archive_sha256 {
-            check_hash(&key("source.archive_sha256"), archive)?;
-        }
-        let file = Path::new(&self.onnx.file);
-        if file.file_name() != Some(file.as_os_str()) {
-            return Err(invalid(
-                &key("onnx.file"),
-                "must be a bare file name".into(),
-            ));
-        }
-        if self.onnx.bytes == 0 {
-            return Err(invalid(
-                &key("onnx.bytes"),
-                "must be the file's length".into(),
-            ));
-        }
-        if !self.input.scale.is_finite()
-            || self.input.scale == 0.0
-            || !self.input.mean.iter().all(|m| m.is_finite())
-        {
-            return Err(invalid(
-                &key("input"),
-                "mean and scale must be finite, scale not 0".into(),
-            ));
-        }
-        if self.architecture.is_embedder() {
-            self.check_embedder(&key)
-        } else {
-            self.check_detector(&key)
-        }
-    }
-
-    fn check_embedder(&self, key: &dyn Fn(&str) -> String) -> Result<(), ModelError> {
-        let output = &self.output;
-        if output.decoding != Decoding::Embedding || output.names.len() != 1 {
-            return Err(invalid(
-                &key("output"),
-                "an embedder has decoding `embedding` and one output".into(),
-            ));
-        }
-        if !matches!(output.embedding_size, Some(8..=4096)) || output.metric.is_none() {
-            return Err(invalid(
-                &key("output"),
-                "an embedder needs embedding_size (8..4096) and metric".into(),
-            ));
-        }
-        let [width, height] = self.input.size;
-        if width != height || !(32..=512).contains(&width) {
-            return Err(invalid(
-                &key("input.size"),
-                "an embedder takes a square of 32..512 px".into(),
-            ));
-        }
-        Ok(())
-    }
-
-    fn check_detector(&self, key: &dyn Fn(&str) -> String) -> Result<(), ModelError> {
-        if self.output.decoding != Decoding::CenterfaceStride4 || self.output.names.len() != 4 {
-            return Err(invalid(
-                &key("output"),
-                "centerface has decoding `centerface-stride4` and four outputs: heat map, scale, offset, landmarks".into(),
-            ));
-        }
-        if self.input.size != [0, 0] {
-            return Err(invalid(
-                &key("input.size"),
-                "centerface takes any size: write [0, 0]".into(),
-            ));
-        }
-        Ok(())
-    }
-}
-
-fn check_hash(key: &str, hash: &str) -> Result<(), ModelError> {
-    if hash.len() == 64
-        && hash
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    {
-        return Ok(());
-    }
-    Err(invalid(
-        key,
-        format!("`{hash}` is no sha256 (64 hexadecimal digits, lower case)"),
-    ))
 }
 
 fn invalid(place: &str, what: String) -> ModelError {

@@ -10,7 +10,7 @@ use ort::value::{Outlet, TensorElementType, TensorRef};
 
 use crate::error::ModelError;
 use crate::files;
-use crate::manifest::{Manifest, ModelEntry};
+use crate::manifest::{Layout, Manifest, ModelEntry};
 
 /// The runtime can be loaded once a process, and lives as long.
 /// Known by the library's sha256, so that copies of one file are one.
@@ -52,6 +52,8 @@ pub(crate) struct Net {
     pub sha256: String,
     session: Session,
     input: String,
+    layout: Layout,
+    planes: usize,
     outputs: Vec<String>,
 }
 
@@ -76,6 +78,8 @@ impl Net {
             sha256: entry.onnx.sha256.clone(),
             session,
             input: entry.input.name.clone(),
+            layout: entry.input.layout,
+            planes: entry.input.colour.planes(),
             outputs: entry.output.names.clone(),
         })
     }
@@ -87,11 +91,13 @@ impl Net {
             sha256: String::new(),
             session,
             input,
+            layout: Layout::Nchw,
+            planes: 3,
             outputs: vec![output],
         }
     }
 
-    /// Runs on planar values `[1, 3, height, width]` and hands each output's shape and values, in
+    /// Runs on the values of one picture, in the manifest's layout, and hands each output's shape and values, in
     /// the manifest's order, to `read`.
     pub fn run<T>(
         &mut self,
@@ -105,7 +111,7 @@ impl Net {
             model: model.clone(),
             what: error.to_string(),
         };
-        let shape = [1, 3, height as usize, width as usize];
+        let shape = shape(self.layout, self.planes, height as usize, width as usize);
         let tensor = TensorRef::from_array_view((shape, values)).map_err(fail)?;
         let outputs = self
             .session
@@ -116,6 +122,14 @@ impl Net {
             .map(|name| values_of(&outputs, name).map_err(fail))
             .collect::<Result<Vec<_>, _>>()?;
         read(&read_out)
+    }
+}
+
+/// Axes of one picture's tensor.
+fn shape<T: From<u8>>(layout: Layout, planes: T, height: T, width: T) -> [T; 4] {
+    match layout {
+        Layout::Nchw => [T::from(1), planes, height, width],
+        Layout::Nhwc => [T::from(1), height, width, planes],
     }
 }
 
@@ -183,11 +197,18 @@ fn check_shapes(name: &str, entry: &ModelEntry, session: &Session) -> Result<(),
     let dims = float_shape(name, input)?;
     // A side that the file leaves open takes the manifest's.
     let fits = |dim: i64, wanted: i64| dim < 0 || (wanted != 0 && dim == wanted);
-    let sound = matches!(dims, [batch, 3, h, w] if matches!(batch, -1 | 1) && fits(*h, height) && fits(*w, width));
+    let planes = i64::try_from(entry.input.colour.planes()).unwrap_or(i64::MAX);
+    let wanted = shape(entry.input.layout, planes, height, width);
+    let sound = dims.len() == wanted.len()
+        && matches!(dims[0], -1 | 1)
+        && dims[1..]
+            .iter()
+            .zip(&wanted[1..])
+            .all(|(dim, wanted)| fits(*dim, *wanted));
     if !sound {
         return Err(differs(
             name,
-            format!("its input is {dims:?}, the manifest says [1, 3, {height}, {width}] (0 = any)"),
+            format!("its input is {dims:?}, the manifest says {wanted:?} (0 = any)"),
         ));
     }
     for wanted in &entry.output.names {

@@ -1,12 +1,17 @@
 //! Packed bytes to planar floats, as the manifest's input contract says.
 
-use crate::manifest::{Colour, Input};
+use crate::manifest::{Colour, Input, Layout};
+
+/// Parts of red, green and blue in the luma of ITU-R BT.601.
+pub const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
 /// What is fed for a byte `x` of plane `p`: `(x - mean[p]) * scale`.
 #[derive(Debug, Clone, Copy)]
 pub struct Normalisation {
     mean: [f32; 3],
     scale: f32,
+    colour: Colour,
+    layout: Layout,
     /// Plane of R, G and B.
     plane: [usize; 3],
 }
@@ -18,10 +23,13 @@ impl Normalisation {
         let plane = match input.colour {
             Colour::Rgb => [0, 1, 2],
             Colour::Bgr => [2, 1, 0],
+            Colour::Grey => [0, 0, 0],
         };
         Self {
             mean: input.mean,
             scale: input.scale,
+            colour: input.colour,
+            layout: input.layout,
             plane,
         }
     }
@@ -30,6 +38,28 @@ impl Normalisation {
     #[inline]
     fn apply(&self, plane: usize, value: f32) -> f32 {
         (value - self.mean[plane]) * self.scale
+    }
+
+    /// Packed RGB floats (0 to 255) in the model's layout and colours in `out`, which is resized to fit.
+    pub fn values(&self, pixels: &[f32], out: &mut Vec<f32>) {
+        match (self.colour, self.layout) {
+            (Colour::Grey, _) => {
+                out.clear();
+                out.extend(pixels.chunks_exact(3).map(|rgb| {
+                    let luma = rgb.iter().zip(LUMA).map(|(value, part)| value * part).sum();
+                    self.apply(0, luma)
+                }));
+            }
+            (_, Layout::Nchw) => self.planes(pixels, out),
+            (_, Layout::Nhwc) => {
+                out.resize(pixels.len(), 0.0);
+                for (into, rgb) in out.chunks_exact_mut(3).zip(pixels.chunks_exact(3)) {
+                    for (value, &plane) in rgb.iter().zip(&self.plane) {
+                        into[plane] = self.apply(plane, *value);
+                    }
+                }
+            }
+        }
     }
 
     /// Packed RGB floats (0 to 255) as planes in `out`, which is resized to fit.
@@ -83,12 +113,15 @@ impl Normalisation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Layout;
 
     fn normalisation(colour: Colour) -> Normalisation {
+        in_layout(colour, Layout::Nchw)
+    }
+
+    fn in_layout(colour: Colour, layout: Layout) -> Normalisation {
         Normalisation::new(&Input {
             name: String::new(),
-            layout: Layout::Nchw,
+            layout,
             colour,
             size: [0, 0],
             mean: [1.0, 2.0, 3.0],
@@ -115,5 +148,26 @@ mod tests {
         assert_eq!(out, [16.0, 10.0, 4.0]);
         normalisation(Colour::Bgr).planes(&[11.0, 22.0, 33.0], &mut out);
         assert_eq!(out, [16.0, 10.0, 4.0]);
+    }
+
+    #[test]
+    fn planes_come_last_when_the_manifest_says_so() {
+        let pixels = [11.0, 22.0, 33.0, 1.0, 2.0, 3.0];
+        let mut out = Vec::new();
+        in_layout(Colour::Rgb, Layout::Nhwc).values(&pixels, &mut out);
+        assert_eq!(out, [5.0, 10.0, 15.0, 0.0, 0.0, 0.0]);
+        in_layout(Colour::Bgr, Layout::Nhwc).values(&pixels, &mut out);
+        assert_eq!(out, [16.0, 10.0, 4.0, 1.0, 0.0, -1.0]);
+        normalisation(Colour::Rgb).values(&pixels, &mut out);
+        assert_eq!(out, [5.0, 0.0, 10.0, 0.0, 15.0, 0.0]);
+    }
+
+    #[test]
+    fn grey_is_one_plane_of_luma() {
+        let mut out = Vec::new();
+        in_layout(Colour::Grey, Layout::Nchw).values(&[255.0, 0.0, 0.0, 9.0, 9.0, 9.0], &mut out);
+        assert_eq!(out.len(), 2);
+        assert!((out[0] - (0.299 * 255.0 - 1.0) * 0.5).abs() < 1e-4);
+        assert!((out[1] - 4.0).abs() < 1e-4);
     }
 }

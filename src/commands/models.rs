@@ -61,7 +61,7 @@ fn list(place: &Place, args: &ListArgs) -> anyhow::Result<ExitCode> {
         let profiles: Vec<_> = manifest
             .profile
             .iter()
-            .filter(|(_, profile)| [&profile.detector, &profile.embedder].contains(&name))
+            .filter(|(_, profile)| profile.models().any(|(_, model)| model == name))
             .map(|(profile, _)| profile.as_str())
             .collect();
         let source = &model.source;
@@ -70,13 +70,15 @@ fn list(place: &Place, args: &ListArgs) -> anyhow::Result<ExitCode> {
                 "name": name, "profiles": profiles, "licence": model.licence,
                 "licence_source": model.licence_source, "training_data": model.training_data,
                 "package": source.package, "version": source.version, "registry": source.registry,
+                "role": model.architecture.role().key(),
                 "onnx": model.onnx.file, "sha256": model.onnx.sha256,
                 "embedding_size": model.output.embedding_size,
             })
             .to_string()
         } else {
             format!(
-                "{name} ({})\n  licence: {} ({})\n  training data: {}\n  source: {} {} {}\n  sha256: {}",
+                "{name} ({}; {})\n  licence: {} ({})\n  training data: {}\n  source: {} {} {}\n  sha256: {}",
+                model.architecture.role().key(),
                 profiles.join(", "),
                 model.licence,
                 model.licence_source,
