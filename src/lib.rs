@@ -17,7 +17,6 @@ pub mod requests;
 pub mod site;
 pub mod stages;
 pub mod telemetry;
-mod timestamp;
 mod topics_page;
 mod utc;
 pub mod vault;

@@ -13,7 +13,7 @@ use shiren_topology::{did_you_mean, parse_scene};
 use super::{Place, print_line};
 use crate::policy::{self, Change};
 use crate::site::Site;
-use crate::{checks, timestamp};
+use crate::{checks, utc};
 
 #[derive(Subcommand)]
 pub(crate) enum PolicyCommand {
@@ -119,7 +119,7 @@ fn show(site: &Site, log: &dyn Log, args: &ShowArgs) -> anyhow::Result<()> {
         if args.json {
             print_line(&json(&policy, version)?.to_string())?;
         } else {
-            let when = timestamp::utc(version.changed_time);
+            let when = utc::text(version.changed_time.div_euclid(1_000_000));
             print_line(&format!(
                 "# {}, version {} since {when}\n[scene.{}]\n{}",
                 policy.tenant, version.version, policy.scene, version.settings
@@ -135,7 +135,7 @@ fn history(site: &Site, log: &dyn Log, args: &SceneArgs) -> anyhow::Result<()> {
         print_line(&if args.json {
             json(&policy, version)?.to_string()
         } else {
-            let when = timestamp::utc(version.changed_time);
+            let when = utc::text(version.changed_time.div_euclid(1_000_000));
             format!(
                 "{:>4}  {when}  {}: {}",
                 version.version, version.changed_by, version.why
