@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod answer;
+mod bench_attributes;
 mod bench_chain;
 mod bench_memory;
 mod bench_record;
@@ -109,6 +110,8 @@ enum Command {
     Compare(answer::CompareArgs),
     /// Find every face of a picture (through the chain, without a log)
     Detect(answer::DetectArgs),
+    /// What a face is fit for and what it shows (through the chain, without a log)
+    Attributes(answer::AttributesArgs),
     /// Weights: what they are, where they come from, whether they are whole
     #[command(subcommand)]
     Models(models::ModelsCommand),
@@ -129,6 +132,8 @@ enum Command {
 enum BenchCommand {
     /// Error rates of 1:1 comparison over a list of pairs
     Accuracy(accuracy::AccuracyArgs),
+    /// Attributes and quality over the pictures that set-up fetches
+    Attributes(bench_attributes::AttributesArgs),
     /// CPU of the fused chain against floors measured beside it
     Chain(bench_chain::ChainArgs),
     /// Peak memory of a worker process that gets more than it can do
@@ -162,10 +167,14 @@ pub fn main() -> ExitCode {
         Command::Verdicts(args) => verdicts::verdicts(&place, &args),
         Command::Compare(args) => answer::compare(&place, &args),
         Command::Detect(args) => answer::detect(&place, &args),
+        Command::Attributes(args) => answer::attributes(&place, &args),
         Command::Models(command) => models::models(&place, &command),
         Command::Vault(command) => vault::vault(&place, &command),
         Command::Calibrate(args) => calibrate::calibrate(&place, &args),
         Command::Bench(BenchCommand::Accuracy(args)) => accuracy::accuracy(&place, &args),
+        Command::Bench(BenchCommand::Attributes(args)) => {
+            bench_attributes::attributes(&place, &args)
+        }
         Command::Bench(BenchCommand::Chain(args)) => bench_chain::chain(&place, &args),
         Command::Bench(BenchCommand::Memory(args)) => bench_memory::memory(&place, &args),
         Command::Bench(BenchCommand::Record(args)) => bench_record::record(&args),

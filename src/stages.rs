@@ -9,7 +9,10 @@ use shiren_detect::Detect;
 use shiren_embed::Embed;
 use shiren_match::Match;
 use shiren_models::calibration::Table;
-use shiren_models::{DetectorOptions, FaceDetector, FaceEmbedder};
+use shiren_models::{
+    Classifier, DetectorOptions, FaceDetector, FaceEmbedder, FaceMesh, Manifest, ModelError, Role,
+};
+use shiren_quality::QualityStage;
 use shiren_runtime::{BuildError, Registry};
 use shiren_stills::StillDecoder;
 
@@ -22,6 +25,7 @@ pub fn descriptors() -> Vec<StageDescriptor> {
         Admit::DESCRIPTOR,
         Decode::DESCRIPTOR,
         Detect::DESCRIPTOR,
+        QualityStage::DESCRIPTOR,
         Embed::DESCRIPTOR,
         Match::DESCRIPTOR,
     ]
@@ -39,6 +43,7 @@ pub fn registry(site: &Arc<Site>) -> Registry {
             ))
         }))
         .with(on(site, build_detect))
+        .with(on(site, build_quality))
         .with(on(site, build_embed))
         .with(on(site, build_match))
 }
@@ -90,6 +95,72 @@ pub fn build_detect(site: &Site) -> Result<Detect, BuildError> {
         subject_min_margin: detect.subject_min_margin as f32,
     };
     Ok(Detect::new(Box::new(StillDecoder::new()), detector, config))
+}
+
+/// The quality stage of a site; what the profile has no model for is not checked.
+///
+/// # Errors
+/// As [`build_detect`].
+pub fn build_quality(site: &Site) -> Result<QualityStage, BuildError> {
+    let manifest = site.manifest()?;
+    let profile = manifest.profile(&site.topology.models.profile)?;
+    let threads = site.topology.models.threads;
+    let mesh = profile.mesh.as_ref();
+    let mesh = mesh.map(|name| FaceMesh::open(&manifest, &site.home, name, threads));
+    let models = shiren_quality::AttributeModels {
+        sex: classifier(site, &manifest, &profile.sex, Role::Sex)?,
+        age: classifier(site, &manifest, &profile.age, Role::Age)?,
+        expression: classifier(site, &manifest, &profile.expression, Role::Expression)?,
+    };
+    let config = quality_config(&site.topology.quality);
+    Ok(QualityStage::new(mesh.transpose()?, models, config))
+}
+
+fn classifier(
+    site: &Site,
+    manifest: &Manifest,
+    name: &Option<String>,
+    role: Role,
+) -> Result<Option<Classifier>, ModelError> {
+    let threads = site.topology.models.threads;
+    name.as_ref()
+        .map(|name| Classifier::open(manifest, &site.home, name, role, threads))
+        .transpose()
+}
+
+/// Limits of the quality stage.
+#[must_use]
+pub fn quality_config(settings: &shiren_topology::Quality) -> shiren_quality::Config {
+    let limits = |of: &shiren_topology::QualityLimits| shiren_quality::Limits {
+        max_yaw_degrees: of.max_yaw_degrees,
+        max_pitch_degrees: of.max_pitch_degrees,
+        max_roll_degrees: of.max_roll_degrees,
+        min_brightness: of.min_brightness,
+        max_brightness: of.max_brightness,
+        min_contrast: of.min_contrast,
+        max_dark_share: of.max_dark_share,
+        max_bright_share: of.max_bright_share,
+        min_inside_share: of.min_inside_share,
+    };
+    let kind = |of: &shiren_topology::QualityDetail| shiren_quality::KindLimits {
+        comparison: shiren_quality::Detail {
+            min_inter_eye_px: of.comparison_min_inter_eye_px,
+            min_sharpness: of.comparison_min_sharpness,
+        },
+        enrolment: shiren_quality::Detail {
+            min_inter_eye_px: of.enrolment_min_inter_eye_px,
+            min_sharpness: of.enrolment_min_sharpness,
+        },
+    };
+    shiren_quality::Config {
+        min_presence: settings.min_presence,
+        comparison: limits(&settings.comparison),
+        enrolment: limits(&settings.enrolment),
+        live: kind(&settings.live),
+        on_file: kind(&settings.on_file),
+        card_print: kind(&settings.card_print),
+        chip: kind(&settings.chip),
+    }
 }
 
 /// The embed stage of a site.

@@ -324,6 +324,25 @@ impl Manifest {
         })
     }
 
+    /// The model of this name, which must fill `role`.
+    ///
+    /// # Errors
+    /// [`ModelError::Manifest`] when there is none, [`ModelError::WrongShape`] when it does something else.
+    pub fn model_for(&self, name: &str, role: Role) -> Result<&ModelEntry, ModelError> {
+        let entry = self.model(name)?;
+        if entry.architecture.role() == role {
+            return Ok(entry);
+        }
+        Err(ModelError::WrongShape {
+            model: name.into(),
+            what: format!(
+                "is made for the role {}, not {}",
+                entry.architecture.role().key(),
+                role.key()
+            ),
+        })
+    }
+
     /// File of the model's calibration table.
     ///
     /// # Errors

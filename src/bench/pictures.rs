@@ -100,7 +100,11 @@ impl Recipe {
     }
 }
 
-fn read(file: &Path) -> anyhow::Result<RgbImage> {
+/// Pixels of one of our own pictures.
+///
+/// # Errors
+/// It cannot be read or decoded.
+pub fn read(file: &Path) -> anyhow::Result<RgbImage> {
     let bytes = std::fs::read(file)
         .with_context(|| format!("{}: run scripts/setup --tests", file.display()))?;
     let limits = StillLimits {
@@ -140,10 +144,18 @@ fn stored(mut upright: DynamicImage, orientation: u8) -> anyhow::Result<RgbImage
     Ok(upright.into_rgb8())
 }
 
-fn jpeg(picture: &RgbImage, quality: i32, orientation: u8) -> anyhow::Result<Vec<u8>> {
+/// The picture as a JPEG without metadata; `quality` 1 to 100.
+///
+/// # Errors
+/// The encoder refuses it.
+pub fn encode(picture: &RgbImage, quality: i32) -> anyhow::Result<Vec<u8>> {
     let (width, height) = (picture.width(), picture.height());
-    let plain = bare::encode(picture.as_raw(), width, height, quality)
-        .map_err(|error| anyhow::anyhow!("libjpeg-turbo: {error}"))?;
+    bare::encode(picture.as_raw(), width, height, quality)
+        .map_err(|error| anyhow::anyhow!("libjpeg-turbo: {error}"))
+}
+
+fn jpeg(picture: &RgbImage, quality: i32, orientation: u8) -> anyhow::Result<Vec<u8>> {
+    let plain = encode(picture, quality)?;
     // APP1 with one directory of one entry, behind the start marker.
     let mut exif =
         b"\xFF\xE1\x00\x22Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();

@@ -1,4 +1,4 @@
-//! `shiren compare` and `shiren detect`: one case, answered here and now.
+//! `shiren compare`, `shiren detect` and `shiren attributes`: one case, answered here and now.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use shiren_schemas::records::{Decision, ReferenceKind, Request, RequestKind};
+use shiren_schemas::records::{Decision, Quality, ReferenceKind, Request, RequestKind};
 
 use super::{Place, print_line, verdicts};
 use crate::one_shot::{Answer, OneShot};
@@ -28,6 +28,14 @@ pub(crate) struct CompareArgs {
 
 #[derive(Args)]
 pub(crate) struct DetectArgs {
+    /// The picture
+    picture: PathBuf,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Args)]
+pub(crate) struct AttributesArgs {
     /// The picture
     picture: PathBuf,
     #[command(flatten)]
@@ -63,6 +71,12 @@ pub(crate) fn compare(place: &Place, args: &CompareArgs) -> anyhow::Result<ExitC
 
 pub(crate) fn detect(place: &Place, args: &DetectArgs) -> anyhow::Result<ExitCode> {
     let mut request = requests::request("detect", RequestKind::Detect);
+    request.probe = Some(requests::inline(read(&args.picture)?, None));
+    answer(place, &args.how, request)
+}
+
+pub(crate) fn attributes(place: &Place, args: &AttributesArgs) -> anyhow::Result<ExitCode> {
+    let mut request = requests::request("attributes", RequestKind::Attributes);
     request.probe = Some(requests::inline(read(&args.picture)?, None));
     answer(place, &args.how, request)
 }
@@ -105,7 +119,10 @@ fn json(answer: &Answer) -> anyhow::Result<serde_json::Value> {
         .pictures
         .iter_mut()
         .flat_map(|picture| &mut picture.faces)
-        .for_each(|face| face.crop = None);
+        .for_each(|face| {
+            face.crop = None;
+            face.views.clear();
+        });
     Ok(serde_json::json!({
         "verdict": verdicts::json(&answer.verdict)?,
         "results": answer.results,
@@ -151,6 +168,49 @@ fn print(answer: &Answer) -> anyhow::Result<()> {
                 b.x1, b.y1, face.score
             ))?;
         }
+    }
+    for picture in answer
+        .results
+        .iter()
+        .flat_map(|results| &results.attributes)
+    {
+        print_quality(&picture.quality)?;
+    }
+    Ok(())
+}
+
+fn print_quality(quality: &Quality) -> anyhow::Result<()> {
+    let fit = |fit: bool, reasons: &[String]| match fit {
+        true => "yes".to_owned(),
+        false => reasons.join(", "),
+    };
+    print_line(&format!(
+        "fit for comparison: {}\nfit for enrolment: {}\nyaw {:.0}, pitch {:.0}, roll {:.0} degrees; sharpness {:.0}; \
+         brightness {:.0}, contrast {:.0}; face {:.0} px wide, eyes {:.0} px apart",
+        fit(quality.fit_for_comparison, &quality.comparison_reasons),
+        fit(quality.fit_for_enrolment, &quality.enrolment_reasons),
+        quality.yaw_degrees,
+        quality.pitch_degrees,
+        quality.roll_degrees,
+        quality.sharpness,
+        quality.brightness,
+        quality.contrast,
+        quality.face_width_px,
+        quality.inter_eye_px
+    ))?;
+    for attribute in &quality.attributes {
+        let number = attribute.number.map(|number| format!("{number:.2}"));
+        let confidence = attribute
+            .confidence
+            .map(|confidence| format!("({confidence:.2})"));
+        let said = [
+            &attribute.value,
+            &number,
+            &confidence,
+            &attribute.reason_code,
+        ];
+        let said: Vec<&str> = said.into_iter().flatten().map(String::as_str).collect();
+        print_line(&format!("{}: {}", attribute.name, said.join(" ")))?;
     }
     Ok(())
 }

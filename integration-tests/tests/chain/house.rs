@@ -127,7 +127,7 @@ fn heavy_crates_have_one_home() {
             "shiren-models",
             "shiren-stills",
         ];
-        let stage = ["admit", "decode", "detect", "embed", "match"]
+        let stage = ["admit", "decode", "detect", "quality", "embed", "match"]
             .iter()
             .any(|s| name == format!("shiren-{s}"));
         if (pure.contains(&name.as_str()) || stage) && imports.contains("tokio") {

@@ -43,9 +43,9 @@ fn a_stage_is_moved_by_topology_alone() {
     let folder = tempfile::tempdir().unwrap();
     let requests = events::requests(&site::home(), 90);
     let detect_apart = (
-        "[segment.front]\nstages = [\"admit\", \"decode\", \"detect\", \"embed\", \"match\"]\n",
+        "[segment.front]\nstages = [\"admit\", \"decode\", \"detect\", \"quality\", \"embed\", \"match\"]\n",
         "[segment.head]\nstages = [\"admit\", \"decode\"]\n[segment.detect]\nstages = [\"detect\"]\n\
-         [segment.tail]\nstages = [\"embed\", \"match\"]\n",
+         [segment.tail]\nstages = [\"quality\", \"embed\", \"match\"]\n",
     );
     let layouts: [&[(&str, &str)]; 3] = [
         &[site::LARGE_FACES],

@@ -3,6 +3,7 @@
 // Helpers of tests are tests too; clippy allows it in test functions only.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod attributes;
 mod bad_pictures;
 mod bad_records;
 mod bystanders;

@@ -70,10 +70,24 @@ codes! {
     FACE_ROTATED "face_rotated" "The subject's face is turned by more than the limit in the picture's plane." "Hold the camera upright, or send the EXIF orientation.";
     MULTIPLE_FACES "multiple_faces" "More than one face where one is expected. With decision error: none is the subject by a clear margin. Otherwise: only the subject named in the evidence was compared." "See to it that one person is in the picture.";
     FACES_OVER_LIMIT "faces_over_limit" "More faces than detect.max_faces; those with the best detection scores are kept." "Send a closer picture if the others matter.";
+    // Quality: the first that applies is the reason of the check `quality`
+    NOT_A_FACE "not_a_face" "What was found is no face to the mesh: its face flag is below quality.min_presence." "Send a picture of the person's own face, uncovered and from the front.";
+    FACE_CUT_OFF "face_cut_off" "Part of the face lies outside the picture." "Hold the camera so that the whole head is in the picture.";
+    EYES_TOO_CLOSE "eyes_too_close" "The eyes are fewer pixels apart than the limit of this picture's kind: the face has too few pixels." "Come closer, use a camera with more pixels, or send the picture at its original size.";
+    YAW_TOO_LARGE "yaw_too_large" "The face is turned to one side by more than the limit." "Look straight at the camera.";
+    PITCH_TOO_LARGE "pitch_too_large" "The face is turned up or down by more than the limit." "Hold the camera at the height of the eyes and look straight at it.";
+    ROLL_TOO_LARGE "roll_too_large" "The head is tilted by more than the limit." "Hold the head and the camera upright.";
+    FACE_TOO_DARK "face_too_dark" "The face is too dark, or too much of it is nearly black." "Face the light; do not stand with a window or lamp behind you.";
+    FACE_TOO_BRIGHT "face_too_bright" "The face is too bright, or too much of it is nearly white." "Step out of direct light; turn the flash off.";
+    CONTRAST_TOO_LOW "contrast_too_low" "The face has too little contrast: fog, a dirty lens, a pale print." "Wipe the lens; take the picture in even, brighter light.";
+    FACE_BLURRED "face_blurred" "The face is not sharp: out of focus, moved, enlarged from few pixels, or strongly compressed." "Hold still, let the camera focus, and send the original file.";
+    // Attributes
+    ATTRIBUTE_NOT_MEASURED "attribute_not_measured" "No model, or none whose errors were measured, tells this attribute: no guess is given." "Do not rely on it; see docs/accuracy.md.";
+    ATTRIBUTE_UNCERTAIN "attribute_uncertain" "The model does not see this attribute clearly enough." "Take a sharper picture from the front, in even light.";
     // Checks
     COMPARISON_BELOW_THRESHOLD "comparison_below_threshold" "The comparison score is below the threshold of the scene's false-match rate." "These are not shown to be the same person; take a new picture if they should be.";
     LIVENESS_NOT_CHECKED "liveness_not_checked" "Liveness did not run: no stage of this topology checks it." "Do not take the verdict for proof of a live person.";
-    QUALITY_NOT_CHECKED "quality_not_checked" "Quality did not run: no stage of this topology checks it." "Nothing, unless the scene should require it.";
+    QUALITY_NOT_CHECKED "quality_not_checked" "Quality did not run: no stage of this topology checks it, or the profile of weights names no mesh." "Nothing, unless the scene should require it.";
     REQUIRED_CHECK_NOT_RUN "required_check_not_run" "The scene requires a check that did not run, so nothing is accepted." "Run the stage, or do not require its check in this scene.";
     THRESHOLD_EXTRAPOLATED "threshold_extrapolated" "The threshold lies where too few false matches were seen to measure it; it was extrapolated." "Calibrate with more pairs (docs/thresholds.md).";
     CALIBRATION_MISSING "calibration_missing" "No calibration table for this model and reference kind supports the scene's false-match rate." "Choose a rate that the table supports, or bring a table.";

@@ -8,6 +8,7 @@ use crate::model::{
     Bundle, Detect, EmbeddedLog, KafkaLog, LogSettings, Models, Policy, Runtime, Segment, Stills,
     Topics, Topology, Vault,
 };
+use crate::quality::Quality;
 use crate::values::Values;
 
 /// A path that is read here and not to be had: a slip between this file and the settings table.
@@ -73,6 +74,7 @@ pub(crate) fn build(values: &Values) -> Result<Topology, Undeclared> {
             epoch_ms: int(values, "vault.epoch_ms")?,
             key_ttl_ms: int(values, "vault.key_ttl_ms")?,
         },
+        quality: Quality::read(values)?,
         scenes: values
             .names("scene")
             .into_iter()
@@ -154,7 +156,7 @@ fn int<T: TryFrom<i64>>(values: &Values, path: &str) -> Result<T, Undeclared> {
         .ok_or_else(|| path.to_owned())
 }
 
-fn number(values: &Values, path: &str) -> Result<f64, Undeclared> {
+pub(crate) fn number(values: &Values, path: &str) -> Result<f64, Undeclared> {
     values.number(path).ok_or_else(|| path.to_owned())
 }
 

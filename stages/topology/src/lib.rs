@@ -10,6 +10,7 @@ mod graph;
 mod hints;
 mod model;
 mod problem;
+mod quality;
 mod reader;
 mod rules;
 mod scenes;
@@ -26,6 +27,7 @@ pub use model::{
 };
 pub use problem::{Problem, ProblemCode, Severity};
 pub use scenes::{parse_scene, scene_settings};
+pub use quality::{Quality, QualityDetail, QualityLimits};
 pub use settings::{Absent, Form, Kind, SETTINGS, Setting, settings_markdown};
 
 use shiren_contract::stage::StageDescriptor;

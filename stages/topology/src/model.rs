@@ -9,6 +9,7 @@ use shiren_contract::still::StillLimits;
 use shiren_schemas::records::Lane;
 
 use crate::problem::Problem;
+use crate::quality::Quality;
 
 /// The whole of `topology.toml` with defaults and environment applied.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct Topology {
     pub policy: Policy,
     /// The key store, and how long its keys live.
     pub vault: Vault,
+    /// Limits on the quality of faces.
+    pub quality: Quality,
     /// Policy by scene that the topic is seeded with; `default` is always among them.
     pub scenes: Scenes,
     /// What is legal but likely to hurt; to be shown to the operator.

@@ -38,6 +38,7 @@ fn the_shipped_layout_is_one_segment_without_topics_inside() {
         stage_admit["admit"]
         stage_decode["decode"]
         stage_detect["detect"]
+        stage_quality["quality"]
         stage_embed["embed"]
         stage_match["match"]
     end
@@ -45,7 +46,8 @@ fn the_shipped_layout_is_one_segment_without_topics_inside() {
     stage_admit -- "detect, compare" --> stage_decode
     stage_decode -- "detect, compare" --> stage_detect
     stage_detect -- "detect" --> verdicts
-    stage_detect -- "compare" --> stage_embed
+    stage_detect -- "compare" --> stage_quality
+    stage_quality -- "compare" --> stage_embed
     stage_embed -- "compare" --> stage_match
     stage_match -- "compare" --> verdicts
     segment_0 -. "error" .-> verdicts
@@ -71,7 +73,9 @@ fn one_stage_a_process_has_a_topic_before_each_stage_in_both_languages() {
             ("stage_decode", "detect, compare", "topic_detect"),
             ("topic_detect", "detect, compare", "stage_detect"),
             ("stage_detect", "detect", "verdicts"),
-            ("stage_detect", "compare", "topic_embed"),
+            ("stage_detect", "compare", "topic_quality"),
+            ("topic_quality", "compare", "stage_quality"),
+            ("stage_quality", "compare", "topic_embed"),
             ("topic_embed", "compare", "stage_embed"),
             ("stage_embed", "compare", "topic_match"),
             ("topic_match", "compare", "stage_match"),
@@ -84,8 +88,8 @@ fn one_stage_a_process_has_a_topic_before_each_stage_in_both_languages() {
             let is_arrow = line.contains("-->") || line.contains("->");
             is_arrow && !line.contains("dashed") && !line.contains("-.")
         };
-        assert_eq!(drawn.lines().filter(is_solid).count(), 11, "{drawn}");
-        for stage in ["decode", "detect", "embed", "match"] {
+        assert_eq!(drawn.lines().filter(is_solid).count(), 13, "{drawn}");
+        for stage in ["decode", "detect", "quality", "embed", "match"] {
             assert!(drawn.contains(&format!("\"shiren.{stage}.interactive\"")));
         }
         assert!(!drawn.contains("\"shiren.admit.interactive\""), "{drawn}");

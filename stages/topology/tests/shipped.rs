@@ -28,7 +28,7 @@ fn the_shipped_topology_is_sound() {
     assert_eq!(topology.lanes, [Lane::Interactive]);
     assert_eq!(
         topology.chain,
-        ["admit", "decode", "detect", "embed", "match"]
+        ["admit", "decode", "detect", "quality", "embed", "match"]
     );
     assert_eq!(topology.segments.len(), 1);
     assert_eq!(topology.segments[0].stages, topology.chain);
@@ -60,15 +60,18 @@ fn the_shipped_layout_of_one_stage_a_process_is_sound() {
     )
     .unwrap();
     let names: Vec<&str> = topology.segments.iter().map(|s| s.name.as_str()).collect();
-    assert_eq!(names, ["admit", "decode", "detect", "embed", "match"]);
+    assert_eq!(
+        names,
+        ["admit", "decode", "detect", "quality", "embed", "match"]
+    );
     assert_eq!(topology.segment_of("detect").unwrap().workers, 2);
     assert_eq!(topology.segment("detect"), topology.segment_of("detect"));
 }
 
 #[test]
 fn segments_follow_the_chain_however_the_file_orders_them() {
-    let front = "stages = [\"admit\", \"decode\", \"detect\", \"embed\", \"match\"]";
-    let split = "stages = [\"embed\", \"match\"]\n[segment.back]\nstages = [\"admit\", \"decode\", \"detect\"]";
+    let front = "stages = [\"admit\", \"decode\", \"detect\", \"quality\", \"embed\", \"match\"]";
+    let split = "stages = [\"embed\", \"match\"]\n[segment.back]\nstages = [\"admit\", \"decode\", \"detect\", \"quality\"]";
     let topology = read(&SHIPPED.replacen(front, split, 1), &[]).unwrap();
     let names: Vec<&str> = topology.segments.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(names, ["back", "front"]);

@@ -34,6 +34,7 @@ pub const STAGES: &[StageDescriptor] = &[
         &["FaceCase"],
         &["liveness"],
     ),
+    stage("quality", COMPARE, "FaceCase", &["FaceCase"], &["quality"]),
     stage("tally", DETECT, "FaceCase", &[], &[]),
     stage("embed", COMPARE, "FaceCase", &["TemplateCase"], &[]),
     stage("match", COMPARE, "TemplateCase", &[], &["comparison"]),
