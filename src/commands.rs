@@ -5,6 +5,7 @@ mod answer;
 mod bench_attributes;
 mod bench_chain;
 mod bench_memory;
+mod bench_pad;
 mod bench_record;
 mod calibrate;
 mod demo;
@@ -136,6 +137,8 @@ enum BenchCommand {
     Attributes(bench_attributes::AttributesArgs),
     /// CPU of the fused chain against floors measured beside it
     Chain(bench_chain::ChainArgs),
+    /// Presentation attack detection over a list of pictures, by ISO/IEC 30107-3
+    Pad(bench_pad::PadArgs),
     /// Peak memory of a worker process that gets more than it can do
     Memory(bench_memory::MemoryArgs),
     /// Keep a result in benches/results; scripts/bench calls it
@@ -177,6 +180,7 @@ pub fn main() -> ExitCode {
         }
         Command::Bench(BenchCommand::Chain(args)) => bench_chain::chain(&place, &args),
         Command::Bench(BenchCommand::Memory(args)) => bench_memory::memory(&place, &args),
+        Command::Bench(BenchCommand::Pad(args)) => bench_pad::pad(&place, &args),
         Command::Bench(BenchCommand::Record(args)) => bench_record::record(&args),
         Command::Docs(command) => docs::docs(&command),
     };

@@ -13,6 +13,7 @@ pub mod one_shot;
 mod pairs;
 mod performance_page;
 pub mod policy;
+mod presentations;
 pub mod requests;
 pub mod site;
 pub mod stages;

@@ -7,8 +7,11 @@ use shiren_contract::stage::{Stage, StageDescriptor};
 use shiren_decode::Decode;
 use shiren_detect::Detect;
 use shiren_embed::Embed;
+use shiren_liveness::Liveness;
 use shiren_match::Match;
 use shiren_models::calibration::Table;
+use shiren_models::liveness::fusion::Fusion;
+use shiren_models::liveness::{PassiveLiveness, ViewSize};
 use shiren_models::{
     Classifier, DetectorOptions, FaceDetector, FaceEmbedder, FaceMesh, Manifest, ModelError, Role,
 };
@@ -26,6 +29,7 @@ pub fn descriptors() -> Vec<StageDescriptor> {
         Decode::DESCRIPTOR,
         Detect::DESCRIPTOR,
         QualityStage::DESCRIPTOR,
+        Liveness::DESCRIPTOR,
         Embed::DESCRIPTOR,
         Match::DESCRIPTOR,
     ]
@@ -44,6 +48,7 @@ pub fn registry(site: &Arc<Site>) -> Registry {
         }))
         .with(on(site, build_detect))
         .with(on(site, build_quality))
+        .with(on(site, build_liveness))
         .with(on(site, build_embed))
         .with(on(site, build_match))
 }
@@ -91,10 +96,20 @@ pub fn build_detect(site: &Site) -> Result<Detect, BuildError> {
         crop_max_side_px: detect.crop_max_side_px,
         crop_max_bytes: detect.crop_max_bytes,
         crop_context: detect.crop_context as f32,
+        views: views(site, &manifest, &profile.liveness)?,
         roll_max_degrees: detect.roll_max_degrees as f32,
         subject_min_margin: detect.subject_min_margin as f32,
     };
     Ok(Detect::new(Box::new(StillDecoder::new()), detector, config))
+}
+
+/// What the nets of liveness ask of detect, where the chain has liveness.
+fn views(site: &Site, manifest: &Manifest, nets: &[String]) -> Result<Vec<ViewSize>, ModelError> {
+    let liveness = Liveness::DESCRIPTOR.name;
+    if site.topology.chain.iter().all(|stage| stage != liveness) {
+        return Ok(Vec::new());
+    }
+    shiren_models::liveness::views(manifest, nets)
 }
 
 /// The quality stage of a site; what the profile has no model for is not checked.
@@ -161,6 +176,29 @@ pub fn quality_config(settings: &shiren_topology::Quality) -> shiren_quality::Co
         card_print: kind(&settings.card_print),
         chip: kind(&settings.chip),
     }
+}
+
+/// The liveness stage of a site.
+///
+/// # Errors
+/// As [`build_detect`]; and a fusion table that cannot be read.
+pub fn build_liveness(site: &Site) -> Result<Liveness, BuildError> {
+    let manifest = site.manifest()?;
+    let nets = &manifest.profile(&site.topology.models.profile)?.liveness;
+    let liveness = &site.topology.liveness;
+    let tables = liveness
+        .tables
+        .iter()
+        .map(|file| Fusion::load(&manifest.folder.join(file)))
+        .collect::<Result<_, _>>()?;
+    let threads = site.topology.models.threads;
+    let passive = PassiveLiveness::open(&manifest, &site.home, nets, tables, threads)?;
+    let config = shiren_liveness::Config {
+        policies: site.policies.clone(),
+        min_face_px: liveness.min_face_px,
+        min_sharpness: liveness.min_sharpness,
+    };
+    Ok(Liveness::new(passive, config))
 }
 
 /// The embed stage of a site.

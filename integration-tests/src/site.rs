@@ -68,9 +68,9 @@ pub const SMALL_BUNDLES: (&str, &str) = ("max_records = 16", "max_records = 4");
 
 /// The change of [`topology`] that gives each stage a segment of its own.
 pub const ONE_STAGE_A_SEGMENT: (&str, &str) = (
-    "[segment.front]\nstages = [\"admit\", \"decode\", \"detect\", \"quality\", \"embed\", \"match\"]\nworkers = 1 ",
+    "[segment.front]\nstages = [\"admit\", \"decode\", \"detect\", \"quality\", \"liveness\", \"embed\", \"match\"]\nworkers = 1 ",
     "[segment.admit]\nstages = [\"admit\"]\n[segment.decode]\nstages = [\"decode\"]\n[segment.detect]\nstages = [\"detect\"]\n\
-     [segment.quality]\nstages = [\"quality\"]\n[segment.embed]\nstages = [\"embed\"]\n[segment.match]\nstages = [\"match\"]\nworkers = 1 ",
+     [segment.quality]\nstages = [\"quality\"]\n[segment.liveness]\nstages = [\"liveness\"]\n[segment.embed]\nstages = [\"embed\"]\n[segment.match]\nstages = [\"match\"]\nworkers = 1 ",
 );
 
 /// The changes of [`topology`] that put the key store into `folder`.

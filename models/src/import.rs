@@ -3,6 +3,8 @@
 //! Embedders of the ArcFace kind are taken: in goes one face, aligned by the ArcFace template to
 //! 112 x 112 pixels; out comes one vector.
 
+mod liveness;
+
 use std::path::Path;
 
 use ort::session::Session;
@@ -11,6 +13,8 @@ use crate::error::ModelError;
 use crate::files;
 use crate::manifest::{Colour, Manifest, Metric};
 use crate::session::{self, Net};
+
+pub use liveness::{ImportedLiveness, LivenessOptions, import_liveness};
 
 /// Longest ONNX file that is taken, bytes.
 pub const MAX_ONNX_BYTES: u64 = 1 << 30;

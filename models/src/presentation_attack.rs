@@ -68,7 +68,8 @@ pub struct BpcerAtApcer {
     pub bpcer: Proportion,
 }
 
-/// How each species and condition was answered, by name.
+/// How each species and condition was answered, by name. `baseline` is the condition of bona fide presentations that
+/// attacks are compared with.
 #[must_use]
 pub fn by_species(all: &[Presentation], baseline: &str) -> BTreeMap<String, Answers> {
     let mut groups: BTreeMap<&str, Vec<&Presentation>> = BTreeMap::new();

@@ -69,6 +69,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["shiren-contract", "shiren-models", "shiren-schemas"],
     ),
     (
+        "shiren-liveness",
+        &["shiren-contract", "shiren-models", "shiren-schemas"],
+    ),
+    (
         "shiren-embed",
         &["shiren-contract", "shiren-models", "shiren-schemas"],
     ),
@@ -127,9 +131,11 @@ fn heavy_crates_have_one_home() {
             "shiren-models",
             "shiren-stills",
         ];
-        let stage = ["admit", "decode", "detect", "quality", "embed", "match"]
-            .iter()
-            .any(|s| name == format!("shiren-{s}"));
+        let stage = [
+            "admit", "decode", "detect", "quality", "liveness", "embed", "match",
+        ]
+        .iter()
+        .any(|s| name == format!("shiren-{s}"));
         if (pure.contains(&name.as_str()) || stage) && imports.contains("tokio") {
             wrong.push(format!("{name} imports tokio"));
         }

@@ -12,6 +12,7 @@ mod demo;
 mod house;
 mod layouts;
 mod own_model;
+mod pad_splits;
 mod policy;
 mod refusals;
 mod sealing;

@@ -11,6 +11,7 @@ mod chain;
 mod colour_paths;
 mod files;
 mod formats;
+mod liveness;
 mod orientation;
 mod people;
 mod pictures;

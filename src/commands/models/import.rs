@@ -1,4 +1,4 @@
-//! `shiren models import`: an operator's own embedder.
+//! `shiren models import`: an operator's own embedder or liveness net.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use shiren_models::FaceEmbedder;
+use shiren_models::Manifest;
 use shiren_models::files;
-use shiren_models::import::{self, ImportOptions, Imported, MAX_ONNX_BYTES};
+use shiren_models::import::{self, ImportOptions, LivenessOptions, MAX_ONNX_BYTES};
+use shiren_models::liveness::LivenessNet;
 use shiren_models::manifest::{Colour, Metric};
 
 use crate::commands::{Place, print_line};
@@ -17,6 +19,12 @@ use crate::commands::{Place, print_line};
 pub(crate) struct ImportArgs {
     /// The ONNX file, weights inside
     file: PathBuf,
+    /// What it is for: an embedder of the ArcFace kind, or a liveness net of the MiniFASNet kind
+    #[arg(long, value_enum, default_value_t = ForRole::Embedder)]
+    role: ForRole,
+    /// Liveness only: sides of the face's box that it was trained to see, 1 to 6
+    #[arg(long, required_if_eq("role", "liveness"))]
+    context: Option<f32>,
     /// Its name in the manifest, and that of its profile; default: the file's
     #[arg(long)]
     name: Option<String>,
@@ -43,6 +51,12 @@ pub(crate) struct ImportArgs {
     training_data: String,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ForRole {
+    Embedder,
+    Liveness,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Planes {
     Rgb,
@@ -59,29 +73,64 @@ pub(crate) fn import(place: &Place, args: &ImportArgs) -> anyhow::Result<ExitCod
     let site = place.site()?;
     let path = site.manifest_path();
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    if args.role == ForRole::Liveness {
+        return import_liveness(&path, &text, &site.home, args);
+    }
     let manifest = site.manifest()?;
     let detector = &manifest.profile(&site.topology.models.profile)?.detector;
     let onnx = read(&args.file)?;
     let imported = import::import(&onnx, &text, &site.home, &options(args, detector)?)?;
     let name = file_stem(args);
-    keep(&onnx, &imported, &name, &site.home)?;
-    if args.write {
-        // The entry begins with the end of a line.
-        replace(&path, format!("{text}{}", imported.entry).as_bytes())?;
-        print_line(&format!("{name} was appended to {}", path.display()))?;
-    } else {
-        print_line(&imported.entry)?;
-        print_line(&format!(
-            "Append this to {}, or run the command with --write.",
-            path.display()
-        ))?;
-    }
+    keep(&onnx, &imported.manifest, &name, &site.home)?;
+    FaceEmbedder::open(&imported.manifest, &site.home, &name, 1)?;
+    tell(args, &path, &text, &name, &imported.entry)?;
     print_line(&format!(
         "To use it: models.profile = \"{name}\" in topology.toml. It has {} numbers and no calibration table yet: \
          comparisons are refused as calibration_missing until there is one (docs/models.md).",
         imported.embedding_size
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn import_liveness(
+    path: &Path,
+    text: &str,
+    home: &Path,
+    args: &ImportArgs,
+) -> anyhow::Result<ExitCode> {
+    let onnx = read(&args.file)?;
+    let name = file_stem(args);
+    let origin = args.file.file_name().unwrap_or_default();
+    let options = LivenessOptions {
+        name: name.clone(),
+        origin: origin.to_string_lossy().into_owned(),
+        context: args.context.unwrap_or_default(),
+        licence: args.licence.clone(),
+        training_data: args.training_data.clone(),
+    };
+    let imported = import::import_liveness(&onnx, text, home, &options)?;
+    keep(&onnx, &imported.manifest, &name, home)?;
+    LivenessNet::open(&imported.manifest, home, &name, 1)?;
+    tell(args, path, text, &name, &imported.entry)?;
+    print_line(&format!(
+        "To use it: list it in a profile of the manifest, liveness = [\"{name}\"]. Nothing is checked until a fusion table \
+         of liveness.tables is for exactly the nets of that list (docs/liveness.md)."
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Appends the entry, or prints it.
+fn tell(args: &ImportArgs, path: &Path, text: &str, name: &str, entry: &str) -> anyhow::Result<()> {
+    if args.write {
+        // The entry begins with the end of a line.
+        replace(path, format!("{text}{entry}").as_bytes())?;
+        return print_line(&format!("{name} was appended to {}", path.display()));
+    }
+    print_line(entry)?;
+    print_line(&format!(
+        "Append this to {}, or run the command with --write.",
+        path.display()
+    ))
 }
 
 fn file_stem(args: &ImportArgs) -> String {
@@ -128,9 +177,9 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(onnx)
 }
 
-/// Puts the file where the entry says, and opens it from there as a worker will.
-fn keep(onnx: &[u8], imported: &Imported, name: &str, home: &Path) -> anyhow::Result<()> {
-    let path = files::model_path(home, imported.manifest.model(name)?);
+/// Puts the file where the entry says.
+fn keep(onnx: &[u8], manifest: &Manifest, name: &str, home: &Path) -> anyhow::Result<()> {
+    let path = files::model_path(home, manifest.model(name)?);
     if path.exists() {
         if std::fs::read(&path)? != onnx {
             bail!(
@@ -141,7 +190,6 @@ fn keep(onnx: &[u8], imported: &Imported, name: &str, home: &Path) -> anyhow::Re
     } else {
         replace(&path, onnx)?;
     }
-    FaceEmbedder::open(&imported.manifest, home, name, 1)?;
     Ok(())
 }
 

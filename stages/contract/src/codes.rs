@@ -92,6 +92,11 @@ codes! {
     THRESHOLD_EXTRAPOLATED "threshold_extrapolated" "The threshold lies where too few false matches were seen to measure it; it was extrapolated." "Calibrate with more pairs (docs/thresholds.md).";
     CALIBRATION_MISSING "calibration_missing" "No calibration table for this model and reference kind supports the scene's false-match rate." "Choose a rate that the table supports, or bring a table.";
     REFERENCE_KIND_UNSUPPORTED "reference_kind_unsupported" "No calibration table for this reference kind." "Use `live` or `on_file`, or bring a table.";
+    // Liveness
+    LIVENESS_ATTACK_SUSPECTED "liveness_attack_suspected" "The probe looks like a print or a screen that is held before the camera." "Have the person step before the camera themselves; in doubt look at the picture.";
+    LIVENESS_UNCERTAIN "liveness_uncertain" "The score lies between what is taken for an attack and what is taken for a live person." "Take a new picture, sharp, evenly lit and without a frame or screen in view.";
+    LIVENESS_INPUT_UNFIT "liveness_input_unfit" "The face is too small or too blurred for liveness." "Come closer and hold still: the face should be at least liveness.min_face_px wide and sharp.";
+    LIVENESS_ADVISORY "liveness_advisory" "The face passed the passive check of one still, which misses good prints and screens; on its own that is not enough to accept." "Look at the picture, or say in the scene's allow_advisory why it may accept.";
     // Faults of the chain
     STAGE_FAILED "stage_failed" "A stage failed on this case; the case is closed as an error." "Look at the worker's log and the dead letter; publish the request again when the fault is mended.";
     RECORD_TOO_LARGE "record_too_large" "A record between stages would exceed topics.max_record_bytes; the case is closed as an error." "Raise topics.max_record_bytes, or lower detect.crop_max_side_px.";

@@ -46,7 +46,8 @@ pub fn check(name: &str, state: CheckState, reason: Option<Code>) -> Check {
 }
 
 /// The decision that the checks of a yes-or-no question allow, and why. Fail closed:
-/// - a failed check that is required, or the question itself (`comparison`): `reject`;
+/// - required quality that failed: `error`, whatever else failed; a poor picture allows no answer;
+/// - another failed check that is required, or the question itself (`comparison`): `reject`;
 /// - a required check that abstained or did not run: `error`, never `accept` and never `reject`;
 /// - else `accept`.
 #[must_use]
@@ -57,10 +58,11 @@ pub fn decide(checks: &[Check], requires: &[String]) -> (Decision, Vec<Code>) {
         .map(String::as_str)
         .chain([COMPARISON])
         .collect();
-    if asked
-        .iter()
-        .any(|name| state(name) == Some(CheckState::Failed))
-    {
+    let failed = |name: &&str| state(name) == Some(CheckState::Failed);
+    if asked.contains(&QUALITY) && failed(&QUALITY) {
+        return (Decision::Error, Vec::new());
+    }
+    if asked.iter().any(failed) {
         return (Decision::Reject, Vec::new());
     }
     if asked
@@ -108,8 +110,9 @@ mod tests {
             let failed = |name: &str| checks.iter().any(|c| c.name == name && c.state == CheckState::Failed);
             let all = passed(COMPARISON) && requires.iter().all(|r| passed(r));
             prop_assert_eq!(decision == Decision::Accept, all);
+            let poor = failed(QUALITY) && requires.iter().any(|r| r == QUALITY);
             let some_failed = failed(COMPARISON) || requires.iter().any(|r| failed(r));
-            prop_assert_eq!(decision == Decision::Reject, some_failed);
+            prop_assert_eq!(decision == Decision::Reject, some_failed && !poor);
         }
     }
 }

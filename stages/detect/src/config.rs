@@ -2,6 +2,7 @@
 
 use shiren_contract::policies::Policies;
 use shiren_contract::still::StillLimits;
+use shiren_models::liveness::ViewSize;
 
 /// Configuration of the stage.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Config {
     pub crop_max_bytes: usize,
     /// Side of a crop in sides of the face's box.
     pub crop_context: f32,
+    /// Small pictures of a probe's subject that later stages ask for.
+    pub views: Vec<ViewSize>,
     /// Largest roll of the subject's face, degrees.
     pub roll_max_degrees: f32,
     /// Prominence of the subject over that of the next face, at least 1.

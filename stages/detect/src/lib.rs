@@ -7,6 +7,7 @@ mod close_look;
 mod config;
 mod look;
 pub mod subject;
+mod views;
 
 use close_look::CloseLook;
 use look::{Eye, Found, failed};
@@ -156,8 +157,16 @@ impl Detect {
             rgb: crop.pixels.into_data(),
             sealed: None,
         };
+        // Only a probe is judged by what asks for views.
+        let views = match still.role {
+            PictureRole::Probe => {
+                views::of(&found.picture.pixels, &face, [x, y], &self.config.views)
+            }
+            PictureRole::Reference => Vec::new(),
+        };
         Ok(Face {
             crop: Some(crop),
+            views,
             ..on_the_wire(&face)
         })
     }

@@ -14,8 +14,8 @@ use shiren_models::manifest::Metric;
 use shiren_models::score;
 use shiren_schemas::Wire;
 use shiren_schemas::records::{
-    Basis, Check, CheckState, Comparison, Decision, PictureRole, ReferenceKind, RequestKind,
-    Template, TemplateCase,
+    Basis, Check, CheckState, Comparison, Decision, FacedPicture, PictureRole, ReferenceKind,
+    RequestKind, Template, TemplateCase,
 };
 
 pub use config::Config;
@@ -131,7 +131,10 @@ impl Stage for Match {
             ),
         };
         let mut terminal = match (compared, scene) {
-            (Ok(comparison), Some(scene)) => judge(case.envelope, comparison, case.checks, scene),
+            (Ok(comparison), Some(scene)) => {
+                let advisory = pair.is_some_and(|(probe, _)| is_advisory(&probe.picture));
+                judge(case.envelope, comparison, case.checks, advisory, scene)
+            }
             (Ok(_), None) => return Outcome::DeadLetter(Rejection::new(codes::SCENE_UNKNOWN, "")),
             (Err(rejection), _) => {
                 Terminal::error(case.envelope, Self::DESCRIPTOR.name, rejection, None)
@@ -145,11 +148,19 @@ impl Stage for Match {
     }
 }
 
-/// The decision: what the checks allow, held back where the threshold is only extrapolated.
+/// Whether liveness was judged by a check that is not to be relied on alone.
+fn is_advisory(probe: &FacedPicture) -> bool {
+    let liveness = probe.liveness.as_ref();
+    liveness.is_some_and(|liveness| liveness.advisory)
+}
+
+/// The decision: what the checks allow, held back where the threshold is only extrapolated, or required liveness
+/// only advisory.
 fn judge(
     envelope: shiren_schemas::records::Envelope,
     comparison: Comparison,
     mut checks: Vec<Check>,
+    advisory: bool,
     scene: &Scene,
 ) -> Terminal {
     let matches = comparison.score >= comparison.threshold;
@@ -176,6 +187,11 @@ fn judge(
         if decision == Decision::Accept && scene.allow_extrapolated.is_none() {
             decision = Decision::Review;
         }
+    }
+    let relied_on = scene.requires.iter().any(|name| name == policy::LIVENESS);
+    if advisory && relied_on && decision == Decision::Accept && scene.allow_advisory.is_none() {
+        reasons.push(codes::LIVENESS_ADVISORY);
+        decision = Decision::Review;
     }
     let mut terminal = Terminal::new(envelope, decision);
     terminal.checks = checks;

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use shiren_contract::policy::Scene;
 
 use crate::model::{
-    Bundle, Detect, EmbeddedLog, KafkaLog, LogSettings, Models, Policy, Runtime, Segment, Stills,
-    Topics, Topology, Vault,
+    Bundle, Detect, EmbeddedLog, KafkaLog, Liveness, LogSettings, Models, Policy, Runtime, Segment,
+    Stills, Topics, Topology, Vault,
 };
 use crate::quality::Quality;
 use crate::values::Values;
@@ -44,6 +44,11 @@ pub(crate) fn build(values: &Values) -> Result<Topology, Undeclared> {
             profile: text(values, "models.profile")?,
             threads: int(values, "models.threads")?,
             manifest: text(values, "models.manifest")?,
+        },
+        liveness: Liveness {
+            tables: texts(values, "liveness.tables")?,
+            min_face_px: int(values, "liveness.min_face_px")?,
+            min_sharpness: number(values, "liveness.min_sharpness")?,
         },
         stills: Stills {
             max_bytes: int(values, "stills.max_bytes")?,

@@ -22,12 +22,12 @@ pub use codes::CODES;
 pub use graph::{Format, graph};
 pub use hints::did_you_mean;
 pub use model::{
-    Bundle, Detect, EmbeddedLog, KafkaLog, LogSettings, Models, Policy, Runtime, Segment, Stills,
-    Topics, Topology, Vault,
+    Bundle, Detect, EmbeddedLog, KafkaLog, Liveness, LogSettings, Models, Policy, Runtime, Segment,
+    Stills, Topics, Topology, Vault,
 };
 pub use problem::{Problem, ProblemCode, Severity};
-pub use scenes::{parse_scene, scene_settings};
 pub use quality::{Quality, QualityDetail, QualityLimits};
+pub use scenes::{parse_scene, scene_settings};
 pub use settings::{Absent, Form, Kind, SETTINGS, Setting, settings_markdown};
 
 use shiren_contract::stage::StageDescriptor;

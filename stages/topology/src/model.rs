@@ -34,6 +34,8 @@ pub struct Topology {
     pub models: Models,
     /// Limits on still pictures.
     pub stills: Stills,
+    /// Passive liveness.
+    pub liveness: Liveness,
     /// Detection, crops and the choice of the subject.
     pub detect: Detect,
     /// Bounds of the policy's topic.
@@ -186,6 +188,17 @@ pub struct Models {
     pub threads: usize,
     /// The manifest, relative to the folder of `topology.toml` unless absolute.
     pub manifest: String,
+}
+
+/// Passive liveness.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Liveness {
+    /// Fusion tables, relative to the manifest's folder.
+    pub tables: Vec<String>,
+    /// Narrowest face that is judged, pixels.
+    pub min_face_px: u32,
+    /// Least sharpness that is judged, where quality measured it.
+    pub min_sharpness: f64,
 }
 
 /// Limits on still pictures, checked before a pixel is decoded.

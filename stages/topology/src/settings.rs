@@ -200,6 +200,10 @@ pub const SETTINGS: &[Setting] = &[
     text("models.profile", Form::Name, Absent::Text("open"), "Profile of the manifest: which weights run."),
     integer("models.threads", 1, 1, 64, "Threads of one model run. More workers use a machine better than more threads."),
     text("models.manifest", Form::Any, Absent::Text("models/manifest.toml"), "The manifest, relative to this file."),
+    // liveness
+    Setting { path: "liveness.tables", kind: Kind::List { of: Form::Any, may_be_empty: true }, absent: Absent::List(&["calibration/liveness-cues.toml", "calibration/liveness-human.toml", "calibration/liveness-minifasnet.toml"]), doc: "Tables that join nets and cues into one score, relative to the manifest; the one for exactly the profile's nets is used. Empty, or none for them: liveness is not checked." },
+    integer("liveness.min_face_px", 16, 80, 1024, "Narrowest face that liveness judges, pixels of the upright picture; below it the check abstains."),
+    number("liveness.min_sharpness", 0.0, 5.0, 10_000.0, "Least sharpness that liveness judges, where quality measured it: variance of the Laplacian on the face at 128 px."),
     // stills
     integer("stills.max_bytes", 1024, 7 * MIB, 32 * MIB, "Largest picture file. Two of them must fit in one record."),
     integer("stills.max_pixels", 4096, 50_000_000, 500_000_000, "Most pixels, width x height. One pixel costs 3 bytes of memory while it is looked at."),

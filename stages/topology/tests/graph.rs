@@ -89,7 +89,7 @@ fn one_stage_a_process_has_a_topic_before_each_stage_in_both_languages() {
             is_arrow && !line.contains("dashed") && !line.contains("-.")
         };
         assert_eq!(drawn.lines().filter(is_solid).count(), 13, "{drawn}");
-        for stage in ["decode", "detect", "quality", "embed", "match"] {
+        for stage in ["decode", "detect", "quality", "liveness", "embed", "match"] {
             assert!(drawn.contains(&format!("\"shiren.{stage}.interactive\"")));
         }
         assert!(!drawn.contains("\"shiren.admit.interactive\""), "{drawn}");

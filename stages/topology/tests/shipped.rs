@@ -28,7 +28,9 @@ fn the_shipped_topology_is_sound() {
     assert_eq!(topology.lanes, [Lane::Interactive]);
     assert_eq!(
         topology.chain,
-        ["admit", "decode", "detect", "quality", "embed", "match"]
+        [
+            "admit", "decode", "detect", "quality", "liveness", "embed", "match"
+        ]
     );
     assert_eq!(topology.segments.len(), 1);
     assert_eq!(topology.segments[0].stages, topology.chain);
@@ -62,7 +64,9 @@ fn the_shipped_layout_of_one_stage_a_process_is_sound() {
     let names: Vec<&str> = topology.segments.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(
         names,
-        ["admit", "decode", "detect", "quality", "embed", "match"]
+        [
+            "admit", "decode", "detect", "quality", "liveness", "embed", "match"
+        ]
     );
     assert_eq!(topology.segment_of("detect").unwrap().workers, 2);
     assert_eq!(topology.segment("detect"), topology.segment_of("detect"));
