@@ -99,7 +99,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1, help="the generator's, for the record")
     parser.add_argument("--bpcer", type=float, default=0.02)
     parser.add_argument("--accepted", type=float, default=0.80)
-    parser.add_argument("--kept", type=float, default=0.965)
+    parser.add_argument("--kept", type=float, default=0.98)
     parser.add_argument("--date", default="2026-11")
     options = parser.parse_args()
     with open(options.values, newline="", encoding="utf-8") as file:

@@ -4,7 +4,8 @@ use shiren_contract::{codes, policy};
 use shiren_schemas::records::{CheckState, Decision, Liveness, PictureRole, RequestKind};
 
 use crate::chain::{Answer, chain};
-use crate::pictures::{file, pixels, png};
+use crate::files::png;
+use crate::pictures::{file, pixels};
 
 /// Portraits with a face that is wide enough.
 const PORTRAITS: [&str; 6] = [
