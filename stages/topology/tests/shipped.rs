@@ -74,8 +74,8 @@ fn the_shipped_layout_of_one_stage_a_process_is_sound() {
 
 #[test]
 fn segments_follow_the_chain_however_the_file_orders_them() {
-    let front = "stages = [\"admit\", \"decode\", \"detect\", \"quality\", \"embed\", \"match\"]";
-    let split = "stages = [\"embed\", \"match\"]\n[segment.back]\nstages = [\"admit\", \"decode\", \"detect\", \"quality\"]";
+    let front = "stages = [\"admit\", \"decode\", \"detect\", \"quality\", \"liveness\", \"embed\", \"match\"]";
+    let split = "stages = [\"embed\", \"match\"]\n[segment.back]\nstages = [\"admit\", \"decode\", \"detect\", \"quality\", \"liveness\"]";
     let topology = read(&SHIPPED.replacen(front, split, 1), &[]).unwrap();
     let names: Vec<&str> = topology.segments.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(names, ["back", "front"]);
