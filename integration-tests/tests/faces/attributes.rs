@@ -6,6 +6,7 @@ use shiren_schemas::records::{
 };
 
 use crate::chain::{Answer, Chain, chain};
+use crate::files::png;
 use crate::pictures::{file, fitted, head, pixels, portraits, resized};
 
 fn attributes(chain: &mut Chain, bytes: Vec<u8>) -> Answer {
@@ -22,12 +23,6 @@ fn quality(answer: &Answer) -> &Quality {
 
 fn attribute<'a>(quality: &'a Quality, name: &str) -> &'a Attribute {
     quality.attributes.iter().find(|a| a.name == name).unwrap()
-}
-
-fn png(image: &RgbImage) -> Vec<u8> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
-    bytes.into_inner()
 }
 
 #[test]

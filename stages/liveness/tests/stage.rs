@@ -6,14 +6,16 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use shiren_contract::policies::Policies;
 use shiren_contract::policy::{self, Scene};
 use shiren_contract::stage::{Outcome, Stage};
 use shiren_liveness::{Config, Liveness};
 use shiren_models::Manifest;
 use shiren_models::liveness::PassiveLiveness;
 use shiren_models::liveness::fusion::Fusion;
+use shiren_schemas::Id;
 use shiren_schemas::records::{
-    BoundingBox, Check, Crop, Envelope, Face, FaceCase, FacedPicture, Id, Landmark, Lane, Mode,
+    BoundingBox, Check, Crop, Envelope, Face, FaceCase, FacedPicture, Landmark, Lane, Mode,
     PictureRole, Quality, RequestKind,
 };
 
@@ -98,7 +100,10 @@ fn stage(case: &Case) -> Liveness {
         min_face_px: 40,
     };
     let config = Config {
-        scenes: [("default".to_owned(), scene)].into(),
+        policies: Policies::seeded(
+            &["default".to_owned()],
+            &[("default".to_owned(), scene)].into(),
+        ),
         min_face_px: case.min_face_px.unwrap_or(80),
         min_sharpness: 5.0,
     };
