@@ -248,7 +248,7 @@ fn write_report(
 
 fn print_table(cases: &[Case], outcomes: &[Outcome], misses: &[Vec<String>]) -> anyhow::Result<()> {
     print_line(&format!(
-        "{:22} {:8} {:8} {:>8} {:>8}  reasons",
+        "{:22} {:10} {:8} {:>8} {:>8}  reasons",
         "case", "kind", "decision", "score", "thresh."
     ))?;
     for ((case, outcome), misses) in cases.iter().zip(outcomes).zip(misses) {
@@ -260,7 +260,7 @@ fn print_table(cases: &[Case], outcomes: &[Outcome], misses: &[Vec<String>]) -> 
         let number =
             |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
         print_line(&format!(
-            "{:22} {:8} {:8} {:>8} {:>8}  {}",
+            "{:22} {:10} {:8} {:>8} {:>8}  {}",
             case.id,
             case.request.kind.as_str(),
             canonical.map_or("none", |c| c.decision.as_str()),

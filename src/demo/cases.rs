@@ -5,11 +5,11 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use image::ImageEncoder;
 use serde::Deserialize;
-use shiren_contract::raster::Rgb8;
 use shiren_contract::still::{Pixels, StillLimits};
 use shiren_schemas::records::{Request, RequestKind};
 use shiren_stills::StillDecoder;
 
+use super::degrade;
 use crate::requests;
 
 /// Events of one request at most.
@@ -55,6 +55,12 @@ struct Recipe {
     file: Option<String>,
     /// Keep this share of the file's bytes.
     keep_share: Option<f64>,
+    /// Make its longer side this long.
+    long_px: Option<u32>,
+    /// Put it out of focus: deviation of a Gaussian.
+    blur_sigma_px: Option<f32>,
+    /// Print it in black dots, a square of this side each (simulated).
+    dots_px: Option<u32>,
     /// Two pictures side by side, at one height.
     beside: Option<[String; 2]>,
     /// A PNG that declares this size and holds nothing.
@@ -116,17 +122,16 @@ fn make(recipe: &Recipe, folder: &Path, limits: &StillLimits) -> anyhow::Result<
     };
     let mut bytes = match (&recipe.file, &recipe.beside, recipe.declared_px) {
         (Some(name), None, None) => read(name)?,
-        (None, Some([left, right]), None) => {
-            let decode = |bytes: Vec<u8>| {
-                StillDecoder::new()
-                    .decode(&bytes, limits)
-                    .map_err(|error| anyhow::anyhow!("[{}] {}", error.code, error.detail))
-            };
-            beside(&decode(read(left)?)?, &decode(read(right)?)?)?
-        }
+        (None, Some([left, right]), None) => beside(
+            &decode(&read(left)?, limits)?,
+            &decode(&read(right)?, limits)?,
+        )?,
         (None, None, Some([width, height])) => declared_png(width, height),
         _ => bail!("a picture takes exactly one of file, beside, declared_px"),
     };
+    if recipe.long_px.is_some() || recipe.blur_sigma_px.is_some() || recipe.dots_px.is_some() {
+        bytes = degraded(recipe, bytes, limits)?;
+    }
     if let Some(share) = recipe.keep_share {
         let keep = (bytes.len() as f64 * share.clamp(0.0, 1.0)) as usize;
         bytes.truncate(keep);
@@ -134,30 +139,52 @@ fn make(recipe: &Recipe, folder: &Path, limits: &StillLimits) -> anyhow::Result<
     Ok(bytes)
 }
 
+fn decode(bytes: &[u8], limits: &StillLimits) -> anyhow::Result<image::RgbImage> {
+    let picture = StillDecoder::new()
+        .decode(bytes, limits)
+        .map_err(|error| anyhow::anyhow!("[{}] {}", error.code, error.detail))?;
+    let (width, height) = (picture.width(), picture.height());
+    image::RgbImage::from_raw(width, height, picture.into_data())
+        .context("a raster of another size")
+}
+
+/// The recipe's degradations in turn, as PNG.
+fn degraded(recipe: &Recipe, bytes: Vec<u8>, limits: &StillLimits) -> anyhow::Result<Vec<u8>> {
+    let mut picture = decode(&bytes, limits)?;
+    if let Some(long_px) = recipe.long_px {
+        picture = degrade::resized(&picture, long_px);
+    }
+    if let Some(sigma_px) = recipe.blur_sigma_px {
+        picture = degrade::blurred(&picture, sigma_px);
+    }
+    if let Some(cell_px) = recipe.dots_px {
+        picture = degrade::printed(&picture, cell_px)?;
+    }
+    png(&picture)
+}
+
 /// Both pictures at the lower one's height, as PNG.
-fn beside(left: &Rgb8, right: &Rgb8) -> anyhow::Result<Vec<u8>> {
+fn beside(left: &image::RgbImage, right: &image::RgbImage) -> anyhow::Result<Vec<u8>> {
     let height = left.height().min(right.height());
-    let scaled = |picture: &Rgb8| -> anyhow::Result<image::RgbImage> {
+    let scaled = |picture: &image::RgbImage| -> anyhow::Result<image::RgbImage> {
         let width =
             (u64::from(picture.width()) * u64::from(height) / u64::from(picture.height())).max(1);
-        let whole =
-            image::RgbImage::from_raw(picture.width(), picture.height(), picture.data().to_vec())
-                .context("a raster of another size")?;
-        Ok(image::imageops::thumbnail(
-            &whole,
-            u32::try_from(width)?,
-            height,
-        ))
+        let width = u32::try_from(width)?;
+        Ok(image::imageops::thumbnail(picture, width, height))
     };
     let (left, right) = (scaled(left)?, scaled(right)?);
     let mut both = image::RgbImage::new(left.width() + right.width(), height);
     image::imageops::replace(&mut both, &left, 0, 0);
     image::imageops::replace(&mut both, &right, i64::from(left.width()), 0);
+    png(&both)
+}
+
+fn png(picture: &image::RgbImage) -> anyhow::Result<Vec<u8>> {
     let mut png = Vec::new();
     image::codecs::png::PngEncoder::new(&mut png).write_image(
-        both.as_raw(),
-        both.width(),
-        both.height(),
+        picture.as_raw(),
+        picture.width(),
+        picture.height(),
         image::ExtendedColorType::Rgb8,
     )?;
     Ok(png)

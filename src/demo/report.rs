@@ -7,6 +7,7 @@ use shiren_contract::codes;
 use shiren_schemas::records::{Check, Comparison, Evidence, FacedPicture};
 
 use super::cases::Case;
+use super::findings;
 use super::judge::Outcome;
 
 /// Larger pictures are named, not shown.
@@ -93,6 +94,7 @@ fn case(page: &mut String, entry: &Entry<'_>) {
         if let Some(compared) = &evidence.comparison {
             comparison(page, compared);
         }
+        findings::of(page, &evidence.pictures);
         grounds(page, evidence);
     }
     page.push_str("</div></div></section>");
@@ -252,7 +254,7 @@ fn mime(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -260,7 +262,7 @@ fn escape(text: &str) -> String {
 }
 
 const CSS: &str = "body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:1100px;padding:0 1em;color:#222;background:#fff}\
-section{border-top:1px solid #ccc;padding:.6em 0}h2{font-size:1.1em}small{font-weight:normal;color:#666}\
+section{border-top:1px solid #ccc;padding:.6em 0}h2{font-size:1.1em}h3{font-size:1em;margin:.6em 0 0}summary{cursor:pointer;color:#0b57d0}small{font-weight:normal;color:#666}\
 .badge{display:inline-block;min-width:4em;text-align:center;padding:.1em .5em;border-radius:.3em;color:#fff;background:#666}\
 .accept,.done{background:#17703c}.reject{background:#b3261e}.review{background:#8a5a00}.error{background:#555}\
 .row{display:flex;flex-wrap:wrap;gap:1em}figure{margin:0;width:240px}.picture{position:relative}.picture img{width:100%;display:block}\
