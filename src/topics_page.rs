@@ -88,7 +88,7 @@ fn facts(topic: &Topic, input: &'static str) -> Facts {
         ),
         Topic::Stage { stage, .. } => facts(
             input,
-            stage,
+            file_of(stage),
             "topics.stages_retention_ms",
             trace,
             "the stage before, when it runs apart",
@@ -125,6 +125,14 @@ fn topics() -> Vec<(Topic, &'static str)> {
     topics.push((Topic::DeadLetters { tenant: tenant() }, ""));
     topics.push((Topic::Policy, ""));
     topics
+}
+
+/// The schema's file is named after the last stage that reads it.
+fn file_of(stage: &str) -> &str {
+    let stages = stages::descriptors();
+    let input = stages.iter().find(|known| known.name == stage);
+    let last = input.and_then(|input| stages.iter().rfind(|known| known.input == input.input));
+    last.map_or(stage, |last| last.name)
 }
 
 /// How long records are kept, in words.
