@@ -27,11 +27,12 @@ that set-up fetches, with grain added: no camera took them.
 
 | field | |
 | --- | --- |
-| `overhead_ratio` | chain / its own floor: the same model runs at the same input sizes on noise, and one libjpeg-turbo decode of each picture's bytes |
+| `overhead_ratio` | chain (without `quality` and `liveness`, which mostly look at pixels) / its own floor: the same model runs at the same input sizes on noise, and one libjpeg-turbo decode of each picture's bytes |
 | `overhead_ratio_reduced_decode` | the same, the floor's decode as reduced as the chain's: what the chain itself costs, its saving at the decoder not counted |
 | `reference_ratio` | chain / a frozen floor: CenterFace at 640x640, a full decode and one dlib run for each picture |
 | `reference_ratio_selfies` | the same over the pictures marked as selfies |
-| `cpu_ms_per_case` | CPU of the chain for one case, two pictures |
+| `quality_and_liveness_ratio` | the whole chain / the chain without the stages `quality` and `liveness` |
+| `cpu_ms_per_case` | CPU of the whole chain for one case, two pictures |
 
 How the time is saved stands in [decision 0010](decisions/0010-first-look.md); what it does to scores, in
 [accuracy](accuracy.md).
@@ -47,6 +48,11 @@ fn targets(measured: &Measurement) -> Vec<Target> {
         ("overhead_ratio_reduced_decode", Bound::AtMost, ""),
         ("reference_ratio", Bound::Below, "all pictures"),
         ("reference_ratio_selfies", Bound::Below, "selfies"),
+        (
+            "quality_and_liveness_ratio_selfies",
+            Bound::AtMost,
+            "selfies",
+        ),
     ];
     let result = &measured.result;
     let mut targets = Vec::new();
@@ -68,6 +74,7 @@ fn tables(measured: &Measurement) -> anyhow::Result<String> {
         ("overhead_ratio", 2),
         ("overhead_ratio_reduced_decode", 2),
         ("reference_ratio", 2),
+        ("quality_and_liveness_ratio", 2),
         ("cpu_ms_per_case", 0),
     ];
     let mut table = String::from("| picture |");
@@ -94,9 +101,10 @@ fn tables(measured: &Measurement) -> anyhow::Result<String> {
     }
     row("all", result);
     if let Some(selfies) = result.get("reference_ratio_selfies") {
+        let added = result.get("quality_and_liveness_ratio_selfies");
         row(
             "selfies",
-            &serde_json::json!({ "reference_ratio": selfies }),
+            &serde_json::json!({ "reference_ratio": selfies, "quality_and_liveness_ratio": added }),
         );
     }
     Ok(table)

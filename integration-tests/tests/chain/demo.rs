@@ -58,7 +58,7 @@ fn every_case_comes_to_what_is_expected() {
     assert_eq!(number("contradictions"), 0);
     assert_eq!(number("events"), number("published") + number("duplicates"));
     assert!(number("frames") > number("published") / 2);
-    assert_eq!(report.matches("<section>").count(), 10);
+    assert_eq!(report.matches("<section>").count(), 15);
     assert!(report.contains("data:image/jpeg;base64,"));
     assert!(!report.contains("http"), "the report must stand on its own");
 }

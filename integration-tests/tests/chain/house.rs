@@ -69,6 +69,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["shiren-contract", "shiren-models", "shiren-schemas"],
     ),
     (
+        "shiren-quality",
+        &["shiren-contract", "shiren-models", "shiren-schemas"],
+    ),
+    (
         "shiren-liveness",
         &["shiren-contract", "shiren-models", "shiren-schemas"],
     ),

@@ -111,7 +111,13 @@ fn wrong_requests() -> Vec<(&'static str, Change<Request>, Code, bool)> {
         ),
     ];
     for kind in RequestKind::ALL {
-        if !matches!(kind, RequestKind::Detect | RequestKind::Compare) {
+        let served = [
+            RequestKind::Detect,
+            RequestKind::Attributes,
+            RequestKind::Liveness,
+            RequestKind::Compare,
+        ];
+        if !served.contains(kind) {
             let change: Change<Request> = Box::new(move |r| r.kind = *kind);
             table.push((kind.as_str(), change, codes::KIND_UNSUPPORTED, true));
         }
