@@ -91,7 +91,11 @@ fn printed_dots_lower_the_score() {
         println!("{name}: {before:?} to {after:?}");
         lowered += usize::from(after < before);
     }
-    assert!(lowered + 1 >= PORTRAITS.len(), "{lowered} of {}", PORTRAITS.len());
+    assert!(
+        lowered + 1 >= PORTRAITS.len(),
+        "{lowered} of {}",
+        PORTRAITS.len()
+    );
 }
 
 #[test]
