@@ -30,14 +30,16 @@ fn chain(overhead: f64, reference: f64) -> Value {
         "overhead_ratio_reduced_decode": spread(1.4),
         "reference_ratio": spread(reference),
         "reference_ratio_selfies": spread(0.5),
+        "quality_and_liveness_ratio_selfies": spread(1.12),
         "cpu_ms_per_case": spread(86.0),
-        "targets": { "overhead_ratio": 1.15, "overhead_ratio_reduced_decode": 1.15, "reference_ratio": 0.8, "reference_ratio_selfies": 0.6 },
+        "targets": { "overhead_ratio": 1.15, "overhead_ratio_reduced_decode": 1.15, "reference_ratio": 0.8, "reference_ratio_selfies": 0.6, "quality_and_liveness_ratio_selfies": 1.15 },
         "rounds": 9,
         "pictures": [{
             "name": "selfie, 1 MP",
             "overhead_ratio": spread(1.28),
             "overhead_ratio_reduced_decode": spread(1.4),
             "reference_ratio": spread(0.56),
+            "quality_and_liveness_ratio": spread(1.1),
             "cpu_ms_per_case": spread(60.0),
         }],
     })
@@ -100,6 +102,7 @@ fn targets_are_met_or_missed_by_the_figures() {
             "| [chain](#the-chain) | `overhead_ratio_reduced_decode` | at most 1.15 | 1.400 | **missed** |",
             "| [chain](#the-chain) | `reference_ratio`, all pictures | below 0.8 | 0.660 | met |",
             "| [chain](#the-chain) | `reference_ratio_selfies`, selfies | below 0.6 | 0.500 | met |",
+            "| [chain](#the-chain) | `quality_and_liveness_ratio_selfies`, selfies | at most 1.15 | 1.120 | met |",
         ]
     );
     assert_eq!(
@@ -139,7 +142,7 @@ fn figures_stand_with_range_size_of_sample_and_conditions() {
         "Measured 2026-01-31 12:34:56 UTC by `shiren bench chain --json` at commit `abc1234` with changes that were not \
          committed, profile `dev`, 9 rounds, on Some CPU with 2 cores and 7.8 GiB of memory, Linux 6.1.0. Load average \
          just before: 0.2, 1.0 and 3.5 over 1, 5 and 15 minutes",
-        "| selfie, 1 MP | 1.28 (1.18 to 1.38) | 1.40 (1.30 to 1.50) | 0.56 (0.46 to 0.66) | 60 (60 to 60) |",
+        "| selfie, 1 MP | 1.28 (1.18 to 1.38) | 1.40 (1.30 to 1.50) | 0.56 (0.46 to 0.66) | 1.10 (1.00 to 1.20) | 60 (60 to 60) |",
         "| `shiren_added_p50_ms` | 9.25 |",
         "| `client_cpu_ms_per_record` bare | 0.250 |",
         "| `peak_resident_mib` | most that was resident, MiB | 900 |",
