@@ -171,7 +171,7 @@ impl Age {
                 .map(|(class, p)| (years(class), f64::from(*p)))
         };
         let sum: f64 = all().map(|(_, p)| p).sum();
-        if !(sum > 0.0) {
+        if sum.is_nan() || sum <= 0.0 {
             return None;
         }
         let mean = all().map(|(years, p)| years * p).sum::<f64>() / sum;

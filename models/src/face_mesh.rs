@@ -38,8 +38,8 @@ impl Mesh {
         Axes::of(&self.points)?.pose()
     }
 
-    /// Height of the open mouth over its width, at least 0: about 0.06 closed, 0.15 to 0.25 in a smile that shows
-    /// teeth, 0.4 and more wide open. `None` for a mouth without width.
+    /// Height of the open mouth over its width, at least 0: under 0.1 closed, about 0.3 wide open, and as much in some
+    /// smiles that show teeth. `None` for a mouth without width.
     #[must_use]
     pub fn mouth_aspect_ratio(&self) -> Option<f64> {
         let distance = |from: usize, to: usize| {

@@ -201,7 +201,7 @@ fn roles_are_filled_by_models_made_for_them() {
         let error = Manifest::parse(&changed).unwrap_err().to_string();
         assert!(error.contains(word), "{to}: {error}");
     }
-    let names = vec!["\"small\""; 9].join(", ");
+    let names = ["\"small\""; 9].join(", ");
     let many = text_with_roles().replace("\"small\", \"wide\"", &names);
     assert!(
         Manifest::parse(&many)

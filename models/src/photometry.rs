@@ -67,8 +67,7 @@ impl Photometer {
 fn middle_square(crop: &Rgb8, face: &BoundingBox) -> Option<Region> {
     let inside = face.clipped(crop.width(), crop.height());
     let side = inside.width().min(inside.height());
-    // Also refuses what is not a number.
-    if !(side >= 1.0) {
+    if side.is_nan() || side < 1.0 {
         return None;
     }
     let [x, y] = inside.centre();

@@ -54,7 +54,7 @@ fn sorts(number: u32, side: u32) -> [RgbImage; 4] {
         0.5 + 0.25 * (x.sin() + (y * 0.7 + x * 0.3).sin())
     };
     let check = |x: u32, y: u32| {
-        if ((x as f32 / period) as u32 + (y as f32 / period) as u32) % 2 == 0 {
+        if ((x as f32 / period) as u32 + (y as f32 / period) as u32).is_multiple_of(2) {
             0.1
         } else {
             0.9
