@@ -11,11 +11,15 @@ use shiren_log::{Log, LogError, TopicSpec};
 use shiren_models::calibration::{Basis, Table};
 use shiren_models::error::{MODEL_FILE_MISSING, MODEL_HASH_MISMATCH};
 use shiren_models::files::{self, FileState};
+use shiren_models::liveness::fusion::Fusion;
+use shiren_models::manifest::Profile;
 use shiren_models::{Manifest, ModelError};
 use shiren_topology::{LogSettings, Problem, Severity, line_of};
 use shiren_vault::FileVault;
 
-use crate::codes::{EMBEDDINGS_MIXED, TOPIC_SETTING_DIFFERS, TOPIC_WITHOUT_APPEND_TIME};
+use crate::codes::{
+    CHECK_WITHOUT_MODEL, EMBEDDINGS_MIXED, TOPIC_SETTING_DIFFERS, TOPIC_WITHOUT_APPEND_TIME,
+};
 use crate::site::Site;
 
 const APPLY: &str = "run `shiren topics apply`";
@@ -44,10 +48,20 @@ pub fn models(site: &Site, text: &str, file: &str) -> Vec<Problem> {
         Ok(profile) => profile,
         Err(error) => return refused("models.profile", &error),
     };
+    let mut problems = Vec::new();
+    for (check, what) in unanswerable(site, &manifest, profile) {
+        for (name, scene) in &site.topology.scenes {
+            if scene.requires.iter().any(|required| required == check) {
+                let path = format!("scene.{name}.requires");
+                let hint = CHECK_WITHOUT_MODEL.advice.to_owned();
+                problems.push(at(&path, CHECK_WITHOUT_MODEL.id, what.clone(), hint));
+            }
+        }
+    }
     let compares = |stage: &&StageDescriptor| stage.checks.contains(&policy::COMPARISON);
     let mut comparing = site.stages.iter().filter(compares);
     if !comparing.any(|stage| site.topology.chain.iter().any(|name| name == stage.name)) {
-        return Vec::new();
+        return problems;
     }
     let table = match table(&manifest, &profile.embedder) {
         Ok(table) => table,
@@ -63,7 +77,6 @@ pub fn models(site: &Site, text: &str, file: &str) -> Vec<Problem> {
         let hint = EMBEDDINGS_MIXED.advice.to_owned();
         return vec![at("models.profile", EMBEDDINGS_MIXED.id, what, hint)];
     }
-    let mut problems = Vec::new();
     for (name, scene) in &site.topology.scenes {
         let path = format!("scene.{name}.target_fmr");
         match table.threshold(scene.target_fmr) {
@@ -86,6 +99,38 @@ pub fn models(site: &Site, text: &str, file: &str) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// Checks of Shiren's own stages that would never run, and why.
+fn unanswerable(
+    site: &Site,
+    manifest: &Manifest,
+    profile: &Profile,
+) -> Vec<(&'static str, String)> {
+    let runs = |name: &str| site.topology.chain.iter().any(|stage| stage == name);
+    let mut checks = Vec::new();
+    if runs("quality") && profile.mesh.is_none() {
+        let what = "the profile names no mesh, so quality would never be checked";
+        checks.push((policy::QUALITY, what.to_owned()));
+    }
+    let nets = profile.liveness.iter().map(|net| manifest.model(net));
+    let nets: Result<Vec<_>, _> = nets.collect();
+    let hashes: Vec<&str> = nets
+        .iter()
+        .flatten()
+        .map(|net| net.onnx.sha256.as_str())
+        .collect();
+    let is_there = |file: &String| {
+        Fusion::load(&manifest.folder.join(file)).is_ok_and(|table| table.is_for(&hashes))
+    };
+    if runs("liveness") && !site.topology.liveness.tables.iter().any(is_there) {
+        let what = format!(
+            "none of liveness.tables joins the profile's nets ({}), so liveness would never be checked",
+            profile.liveness.join(", ")
+        );
+        checks.push((policy::LIVENESS, what));
+    }
+    checks
 }
 
 fn table(manifest: &Manifest, embedder: &str) -> Result<Table, ModelError> {

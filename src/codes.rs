@@ -55,6 +55,19 @@ pub(crate) const EMBEDDINGS_MIXED: Code = code(
     "Give the embedder its own table in the manifest, or take the table out.",
 );
 
+/// A scene requires what the profile has nothing for.
+pub(crate) const CHECK_WITHOUT_MODEL: Code = code(
+    "check_without_model",
+    "A scene requires a check for which the profile has no model or no table: it could never accept.",
+    "Add the model to the profile in the manifest (`mesh` for quality; for liveness a table of liveness.tables that joins the profile's nets), or do not require the check.",
+);
+/// Two operators changed one scene.
+const POLICY_CONFLICT: Code = code(
+    "policy_conflict",
+    "`shiren policy set`: someone else changed the scene since it was read; their change stays, this one was not made.",
+    "Look at `shiren policy diff`, then set it again.",
+);
+
 /// A worker process outgrew its bound.
 const MEMORY_OVER_BUDGET: Code = code(
     "memory_over_budget",
@@ -66,6 +79,8 @@ const SITE: &[Code] = &[
     TOPIC_SETTING_DIFFERS,
     TOPIC_WITHOUT_APPEND_TIME,
     EMBEDDINGS_MIXED,
+    CHECK_WITHOUT_MODEL,
+    POLICY_CONFLICT,
     MEMORY_OVER_BUDGET,
 ];
 

@@ -27,8 +27,13 @@ class Converter(Reader):
 
     def prelu(self, operator):
         value, slope = (int(i) for i in operator.InputsAsNumpy())
-        slope = self.constant(slope).reshape(-1, 1, 1)
-        return self.graph.node("PRelu", [self.names[value], self.graph.weight(slope)])
+        slope, name = self.constant(slope).reshape(-1, 1, 1), self.names[value]
+        # slope x + (1 - slope) max(x, 0): ONNX Runtime 1.32 has no fast PRelu, and so the net takes
+        # less than half the time.
+        above = self.graph.node("Relu", [name])
+        above = self.graph.node("Mul", [above, self.graph.weight(1 - slope)])
+        straight = self.graph.node("Mul", [name, self.graph.weight(slope)])
+        return self.graph.node("Add", [straight, above])
 
     def largest(self, operator):
         value = int(operator.Inputs(0))

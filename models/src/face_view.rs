@@ -51,7 +51,7 @@ pub fn region(width: u32, height: u32, bbox: &BoundingBox, context: f32) -> Opti
     let sides = [bbox.x1, bbox.y1, bbox.x2, bbox.y2]
         .iter()
         .all(|v| v.is_finite());
-    if !sides || !(context >= 1.0) || width < 2 || height < 2 {
+    if !sides || context.is_nan() || context < 1.0 || width < 2 || height < 2 {
         return None;
     }
     // Upstream counts the box's last pixel in.

@@ -70,12 +70,16 @@ fn middle_square(crop: &Rgb8, face: &BoundingBox) -> Option<Region> {
     if side.is_nan() || side < 1.0 {
         return None;
     }
-    let [x, y] = inside.centre();
+    let [x, y] = inside.centre().map(f64::from);
+    let side = f64::from(side);
+    // Rounding must not carry it over the crop's edge.
+    let from =
+        |middle: f64, length: u32| (middle - side / 2.0).min(f64::from(length) - side).max(0.0);
     Some(Region {
-        x: f64::from(x - side / 2.0).max(0.0),
-        y: f64::from(y - side / 2.0).max(0.0),
-        width: f64::from(side),
-        height: f64::from(side),
+        x: from(x, crop.width()),
+        y: from(y, crop.height()),
+        width: side,
+        height: side,
     })
 }
 

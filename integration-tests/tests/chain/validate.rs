@@ -45,6 +45,43 @@ fn a_rate_that_no_table_supports_is_refused_at_its_line() {
     );
 }
 
+/// A check that its stage could never answer: no mesh for quality, no table for the nets of liveness.
+#[test]
+fn a_required_check_without_a_model_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = std::fs::read_to_string(site::root().join("models/manifest.toml")).unwrap();
+    let without: Vec<String> = manifest
+        .lines()
+        .map(|line| line.replace("mesh = \"face-mesh-468\", ", ""))
+        .collect();
+    let file = folder.path().join("manifest.toml");
+    let calibration = site::root().join("models/calibration");
+    std::os::unix::fs::symlink(calibration, folder.path().join("calibration")).unwrap();
+    std::fs::write(&file, without.join("\n")).unwrap();
+    assert_ne!(
+        without.join("\n"),
+        manifest.trim_end(),
+        "no profile names the mesh"
+    );
+    let shipped = format!("{:?}", site::root().join("models/manifest.toml"));
+    let own = format!("{file:?}");
+    let requires = "requires = [\"comparison\", \"quality\", \"liveness\"]";
+    let changes = [
+        (shipped.as_str(), own.as_str()),
+        ("requires = [\"comparison\"]", requires),
+        ("[stills]", "[liveness]\ntables = []\n[stills]"),
+    ];
+    let site = open(folder.path(), &changes);
+    let problems = checks::models(&site, "", "topology.toml");
+    let path = "scene.default.requires";
+    let code = "check_without_model";
+    assert_eq!(
+        codes(&problems),
+        [(code, path), (code, path)],
+        "{problems:#?}"
+    );
+}
+
 #[test]
 fn a_manifest_or_profile_that_is_not_there_is_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -130,7 +130,7 @@ fn box_sums(values: &[f32], radius: i32) -> Vec<f32> {
 #[must_use]
 pub fn straight_edges(crop: &Rgb8, face: &BoundingBox) -> Option<[f64; 4]> {
     let long = face.width().max(face.height());
-    if !(long > 0.0) {
+    if long.is_nan() || long <= 0.0 {
         return None;
     }
     let largest = crop.width().max(crop.height()) as f32;
@@ -157,16 +157,21 @@ pub fn straight_edges(crop: &Rgb8, face: &BoundingBox) -> Option<[f64; 4]> {
 fn edges_beside(grey: &[f32], width: usize, face: (f32, f32)) -> [f32; 2] {
     let height = grey.len() / width;
     let across = width - 2;
-    let steps: Vec<f32> = grey
+    let mut steps: Vec<f32> = grey
         .chunks_exact(width)
         .flat_map(|row| row.windows(3).map(|w| (w[2] - w[0]) / 2.0))
         .collect();
     let square: f32 = steps.iter().map(|step| step * step).sum();
     // A whole grey value more, so that an even picture has no edges.
     let mean = (square / steps.len().max(1) as f32).sqrt() + 1.0;
+    for step in &mut steps {
+        *step /= mean;
+    }
     let mut best = [0.0_f32; 2];
     for tilt in (-TILT.0..=TILT.0).step_by(TILT.1) {
         let slope = (tilt as f32).to_radians().tan();
+        let shift = |y: usize| (slope * (y as f32 - height as f32 / 2.0)).round() as isize;
+        let shifts: Vec<isize> = (0..height).map(shift).collect();
         for start in 0..across {
             // A step's column counts from 1 in the picture.
             let beside = start as f32 + 1.0;
@@ -175,11 +180,9 @@ fn edges_beside(grey: &[f32], width: usize, face: (f32, f32)) -> [f32; 2] {
                 (_, true) => 1,
                 _ => continue,
             };
-            let values = (0..height).filter_map(|y| {
-                let x = start as f32 + slope * (y as f32 - height as f32 / 2.0);
-                let x = x.round();
-                (x >= 0.0 && x < across as f32).then(|| steps[y * across + x as usize] / mean)
-            });
+            let values = steps.chunks_exact(across).zip(&shifts);
+            let values =
+                values.filter_map(|(row, shift)| row.get(start.checked_add_signed(*shift)?));
             best[side] = best[side].max(steadiness(values, height));
         }
     }
@@ -187,16 +190,18 @@ fn edges_beside(grey: &[f32], width: usize, face: (f32, f32)) -> [f32; 2] {
 }
 
 /// Mean of the steps along a line, times the share of them that go the line's way.
-fn steadiness(values: impl Iterator<Item = f32> + Clone, height: usize) -> f32 {
-    let (mut n, mut sum) = (0_usize, 0.0);
-    for value in values.clone() {
+fn steadiness<'a>(values: impl Iterator<Item = &'a f32>, height: usize) -> f32 {
+    let (mut n, mut up, mut down, mut sum) = (0_usize, 0_usize, 0_usize, 0.0);
+    for value in values {
         n += 1;
         sum += value.clamp(-STEP.0, STEP.0);
+        up += usize::from(*value > STEP.1);
+        down += usize::from(-value > STEP.1);
     }
     if (n as f32) < SPAN * height as f32 {
         return 0.0;
     }
-    let with = values.filter(|value| value * sum.signum() > STEP.1).count();
+    let with = if sum < 0.0 { down } else { up };
     sum.abs() / height as f32 * with as f32 / n as f32
 }
 
