@@ -104,9 +104,9 @@ impl Operator {
         std::fs::create_dir(path.join("models")).unwrap();
         let link = |from: &Path, to: &Path| std::os::unix::fs::symlink(from, to).unwrap();
         link(&site::home().join("lib"), &path.join("lib"));
-        for name in ["centerface", "dlib-resnet29"] {
-            let file = format!("models/{name}.onnx");
-            link(&site::home().join(&file), &path.join(&file));
+        for file in std::fs::read_dir(site::home().join("models")).unwrap() {
+            let file = file.unwrap().path();
+            link(&file, &path.join("models").join(file.file_name().unwrap()));
         }
         let models = site::root().join("models");
         let manifest = std::fs::read_to_string(models.join("manifest.toml")).unwrap();
@@ -267,4 +267,54 @@ fn what_is_no_such_embedder_is_refused_and_leaves_nothing_behind() {
     let (code, _, err) = operator.run(&["models", "import", &other, "--name", "good"]);
     assert_eq!(code, 1);
     assert!(err.contains("is another file"), "{err}");
+}
+
+/// Weights that no registry carries: `SHIREN_TEST_MINIFASNET` names the folder with both files of docs/liveness.md.
+#[test]
+#[ignore = "needs weights that no registry carries: SHIREN_TEST_MINIFASNET=FOLDER"]
+fn minifasnet_is_brought_by_manifest_entries_and_then_judges() {
+    let folder = std::env::var("SHIREN_TEST_MINIFASNET").expect("the folder of the weights");
+    let operator = Operator::new();
+    let nets = [
+        ("minifasnet-v2", "minifasnet_v2_2.7_80x80.onnx", "2.7"),
+        ("minifasnet-v1se", "minifasnet_v1se_4.0_80x80.onnx", "4.0"),
+    ];
+    for (name, file, context) in nets {
+        let file = format!("{folder}/{file}");
+        let words = ["models", "import", &file, "--role", "liveness", "--write"];
+        let more = [
+            "--context",
+            context,
+            "--name",
+            name,
+            "--licence",
+            "Apache-2.0",
+        ];
+        let (code, out, err) = operator.run(&[&words[..], &more[..]].concat());
+        assert_eq!(code, 0, "{out}{err}");
+    }
+    let manifest = std::fs::read_to_string(operator.path("manifest.toml")).unwrap();
+    let list =
+        "expression = \"human-expression\", liveness = [\"minifasnet-v2\", \"minifasnet-v1se\"] }";
+    let manifest = manifest.replace("expression = \"human-expression\" }", list);
+    operator.write("manifest.toml", manifest.as_bytes());
+    let (code, answer) = operator.compare();
+    assert_eq!(code, 0, "{answer}");
+    let found = &answer["evidence"]["pictures"][0]["liveness"];
+    assert_eq!(found["table"], "liveness-minifasnet", "{found}");
+    assert!(
+        found["score"]
+            .as_f64()
+            .is_some_and(|score| score > 0.0 && score < 1.0),
+        "{found}"
+    );
+    let cues = found["cues"].as_array().unwrap();
+    for (name, ..) in nets {
+        assert!(cues.iter().any(|cue| cue["name"] == name), "{found}");
+    }
+    let hashes = answer["verdict"]["canonical"]["model_hashes"].to_string();
+    assert!(
+        nets.iter().all(|(name, ..)| hashes.contains(name)),
+        "{hashes}"
+    );
 }

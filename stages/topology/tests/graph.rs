@@ -39,6 +39,7 @@ fn the_shipped_layout_is_one_segment_without_topics_inside() {
         stage_decode["decode"]
         stage_detect["detect"]
         stage_quality["quality"]
+        stage_liveness["liveness"]
         stage_embed["embed"]
         stage_match["match"]
     end
@@ -47,7 +48,8 @@ fn the_shipped_layout_is_one_segment_without_topics_inside() {
     stage_decode -- "detect, compare" --> stage_detect
     stage_detect -- "detect" --> verdicts
     stage_detect -- "compare" --> stage_quality
-    stage_quality -- "compare" --> stage_embed
+    stage_quality -- "compare" --> stage_liveness
+    stage_liveness -- "compare" --> stage_embed
     stage_embed -- "compare" --> stage_match
     stage_match -- "compare" --> verdicts
     segment_0 -. "error" .-> verdicts
@@ -75,7 +77,9 @@ fn one_stage_a_process_has_a_topic_before_each_stage_in_both_languages() {
             ("stage_detect", "detect", "verdicts"),
             ("stage_detect", "compare", "topic_quality"),
             ("topic_quality", "compare", "stage_quality"),
-            ("stage_quality", "compare", "topic_embed"),
+            ("stage_quality", "compare", "topic_liveness"),
+            ("topic_liveness", "compare", "stage_liveness"),
+            ("stage_liveness", "compare", "topic_embed"),
             ("topic_embed", "compare", "stage_embed"),
             ("stage_embed", "compare", "topic_match"),
             ("topic_match", "compare", "stage_match"),
@@ -88,7 +92,7 @@ fn one_stage_a_process_has_a_topic_before_each_stage_in_both_languages() {
             let is_arrow = line.contains("-->") || line.contains("->");
             is_arrow && !line.contains("dashed") && !line.contains("-.")
         };
-        assert_eq!(drawn.lines().filter(is_solid).count(), 13, "{drawn}");
+        assert_eq!(drawn.lines().filter(is_solid).count(), 15, "{drawn}");
         for stage in ["decode", "detect", "quality", "liveness", "embed", "match"] {
             assert!(drawn.contains(&format!("\"shiren.{stage}.interactive\"")));
         }
