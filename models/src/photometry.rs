@@ -17,10 +17,15 @@ pub const BRIGHT_LUMA: f32 = 250.0;
 /// pictures that went through JPEG keep within 1 or 2.
 const MONOCHROME_MAX_CHROMA: f32 = 3.0;
 
+/// Largest variance of the Laplacian that counts, in squared medians of its size: twice that of Laplace's distribution
+/// (2 / ln(2)^2), which it follows about on natural pictures. The edges of strongly compressed blocks leave most pixels
+/// at nothing and a few far off; what they add is no detail.
+const MAX_VARIANCE_IN_MEDIANS: f64 = 2.0 * 4.163;
+
 /// Figures of one face.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Photometry {
-    /// Variance of the Laplacian of luma (4 neighbours), in squared levels.
+    /// Variance of the Laplacian of luma (4 neighbours), in squared levels; no more than its median size bears out.
     pub sharpness: f64,
     /// Mean luma, 0 to 255.
     pub brightness: f64,
@@ -92,7 +97,7 @@ fn photometry(rgb: &[u8], luma: &[f32], side: usize) -> Photometry {
         .map(|p| f32::from(p[0].max(p[1]).max(p[2]) - p[0].min(p[1]).min(p[2])))
         .sum();
     Photometry {
-        sharpness: laplacian_variance(luma, side),
+        sharpness: sharpness(luma, side),
         brightness,
         contrast: variance.sqrt(),
         dark_share: share(&|l| l <= DARK_LUMA),
@@ -102,13 +107,21 @@ fn photometry(rgb: &[u8], luma: &[f32], side: usize) -> Photometry {
 }
 
 /// Over all pixels that have four neighbours.
-fn laplacian_variance(luma: &[f32], side: usize) -> f64 {
+fn sharpness(luma: &[f32], side: usize) -> f64 {
     let rows = luma.chunks_exact(side).zip(luma.chunks_exact(side).skip(1));
     let rows = rows.zip(luma.chunks_exact(side).skip(2));
     let values = rows.flat_map(|((above, row), below)| {
         (1..side - 1).map(move |x| row[x - 1] + row[x + 1] + above[x] + below[x] - 4.0 * row[x])
     });
-    mean_and_variance(values).1
+    let values: Vec<f32> = values.collect();
+    let variance = mean_and_variance(values.iter().copied()).1;
+    let mut sizes: Vec<f32> = values.into_iter().map(f32::abs).collect();
+    if sizes.is_empty() {
+        return 0.0;
+    }
+    let middle = sizes.len() / 2;
+    let (_, median, _) = sizes.select_nth_unstable_by(middle, f32::total_cmp);
+    variance.min(MAX_VARIANCE_IN_MEDIANS * f64::from(*median).powi(2))
 }
 
 fn mean_and_variance(values: impl Iterator<Item = f32>) -> (f64, f64) {

@@ -80,7 +80,17 @@ fn the_laplacian_of_a_checkerboard_by_hand() {
             }
         })
         .collect();
-    assert!((laplacian_variance(&luma, 8) - 1600.0).abs() < 1e-6);
+    assert!((sharpness(&luma, 8) - 1600.0).abs() < 1e-6);
+}
+
+/// As the strongest compression leaves a picture: blocks of one level each.
+#[test]
+fn edges_of_even_blocks_are_no_detail() {
+    let level = |block: usize| ((block * 37) % 11) as f32 * 20.0;
+    let luma: Vec<f32> = (0..128 * 128)
+        .map(|at| level(at / 128 / 8 * 16 + at % 128 / 8))
+        .collect();
+    assert_eq!(sharpness(&luma, 128), 0.0);
 }
 
 /// Means over squares of `2 * radius + 1` pixels.
