@@ -78,7 +78,8 @@ fn die_at_each_step(cluster: &Cluster, stage: &str) -> Worker {
 fn killed_at_each_step_in_the_first_a_middle_and_the_last_stage_every_case_ends_once() {
     let (cluster, requests) = prepare(&[site::ONE_STAGE_A_SEGMENT]);
     let victims = ["admit", "detect", "match"];
-    let others = ["decode", "liveness", "embed"].map(|stage| cluster.start_worker(stage, 0));
+    let others =
+        ["decode", "quality", "liveness", "embed"].map(|stage| cluster.start_worker(stage, 0));
     let first = victims.map(|stage| cluster.start_worker(stage, 0));
     run::publish(cluster.log.as_ref(), &requests[..20]);
     run::await_some(cluster.log.as_ref(), 1);
@@ -130,7 +131,7 @@ fn of_two_workers_one_is_killed_and_the_other_takes_over() {
 #[test]
 fn a_worker_that_wakes_after_its_partitions_were_revoked_commits_nothing() {
     let (cluster, requests) = prepare(&[site::ONE_STAGE_A_SEGMENT, SHORT_TRANSACTION]);
-    let others = ["admit", "decode", "liveness", "embed", "match"]
+    let others = ["admit", "decode", "quality", "liveness", "embed", "match"]
         .map(|stage| cluster.start_worker(stage, 0));
     let mut sleeper = cluster.command("detect", 0);
     sleeper
