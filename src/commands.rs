@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use shiren_log::Log;
+use shiren_schemas::records::RequestKind;
 
 use crate::site::{self, Site};
 use crate::{stages, telemetry};
@@ -110,9 +111,11 @@ enum Command {
     /// Are these two pictures of one person? (through the chain, without a log)
     Compare(answer::CompareArgs),
     /// Find every face of a picture (through the chain, without a log)
-    Detect(answer::DetectArgs),
+    Detect(answer::PictureArgs),
     /// What a face is fit for and what it shows (through the chain, without a log)
-    Attributes(answer::AttributesArgs),
+    Attributes(answer::PictureArgs),
+    /// Is this a person before the camera? Passive and advisory (through the chain, without a log)
+    Liveness(answer::PictureArgs),
     /// Weights: what they are, where they come from, whether they are whole
     #[command(subcommand)]
     Models(models::ModelsCommand),
@@ -169,8 +172,9 @@ pub fn main() -> ExitCode {
         Command::Publish(args) => publish::publish(&place, &args),
         Command::Verdicts(args) => verdicts::verdicts(&place, &args),
         Command::Compare(args) => answer::compare(&place, &args),
-        Command::Detect(args) => answer::detect(&place, &args),
-        Command::Attributes(args) => answer::attributes(&place, &args),
+        Command::Detect(args) => answer::picture(&place, RequestKind::Detect, &args),
+        Command::Attributes(args) => answer::picture(&place, RequestKind::Attributes, &args),
+        Command::Liveness(args) => answer::picture(&place, RequestKind::Liveness, &args),
         Command::Models(command) => models::models(&place, &command),
         Command::Vault(command) => vault::vault(&place, &command),
         Command::Calibrate(args) => calibrate::calibrate(&place, &args),

@@ -169,7 +169,7 @@ pub fn change(log: &dyn Log, change: &Change<'_>) -> anyhow::Result<i64> {
     match first_of_version(log, &place, next.version)? {
         Some(first) if first == next => Ok(next.version),
         first => {
-            repair(log, &policy, first)?;
+            repair(log, &place, first)?;
             bail!("{}", conflict(change, Some(next.version)))
         }
     }
@@ -207,13 +207,21 @@ fn first_of_version(
 }
 
 /// Compaction keeps a key's last record: let that be one with the version that holds.
-fn repair(log: &dyn Log, ours: &ScenePolicy, first: Option<PolicyVersion>) -> anyhow::Result<()> {
-    let Some(first) = first else { return Ok(()) };
-    let mut policy = ours.clone();
-    policy
-        .versions
-        .retain(|known| known.version != first.version);
-    policy.versions.push(first);
+fn repair(
+    log: &dyn Log,
+    place: &(String, String),
+    first: Option<PolicyVersion>,
+) -> anyhow::Result<()> {
+    // As it is now: a third change may have come behind ours.
+    let newest = read(log)?.remove(place);
+    let Some((first, mut policy)) = first.zip(newest) else {
+        return Ok(());
+    };
+    for known in &mut policy.versions {
+        if known.version == first.version {
+            *known = first.clone();
+        }
+    }
     log.publisher()?.publish(vec![record(&policy)?])?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::error::ModelError;
+use crate::files;
 use crate::manifest::MAX_MANIFEST_BYTES;
 
 pub use from_pairs::{BIN_WIDTH, Provenance, ScoredPair};
@@ -176,15 +177,7 @@ impl Table {
     pub fn load(path: &Path) -> Result<Self, ModelError> {
         let place = path.display().to_string();
         let fail = |what: String| fault(&place, what);
-        let length = std::fs::metadata(path)
-            .map_err(|error| fail(error.to_string()))?
-            .len();
-        if length > MAX_MANIFEST_BYTES {
-            return Err(fail(format!(
-                "has {length} bytes, more than {MAX_MANIFEST_BYTES}"
-            )));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+        let text = files::read_text(path, MAX_MANIFEST_BYTES).map_err(&fail)?;
         Self::parse(&text, &place)
     }
 

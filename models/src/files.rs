@@ -182,3 +182,14 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// A text file of at most `max_bytes`; else what is wrong with it.
+pub(crate) fn read_text(path: &Path, max_bytes: u64) -> Result<String, String> {
+    let length = std::fs::metadata(path)
+        .map_err(|error| error.to_string())?
+        .len();
+    if length > max_bytes {
+        return Err(format!("has {length} bytes, more than {max_bytes}"));
+    }
+    std::fs::read_to_string(path).map_err(|error| error.to_string())
+}

@@ -9,6 +9,7 @@ mod check;
 mod roles;
 
 use crate::error::ModelError;
+use crate::files;
 
 pub use roles::{Profile, Role};
 
@@ -266,15 +267,7 @@ impl Manifest {
             place: path.display().to_string(),
             what,
         };
-        let length = std::fs::metadata(path)
-            .map_err(|error| fail(error.to_string()))?
-            .len();
-        if length > MAX_MANIFEST_BYTES {
-            return Err(fail(format!(
-                "has {length} bytes, more than {MAX_MANIFEST_BYTES}"
-            )));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+        let text = files::read_text(path, MAX_MANIFEST_BYTES).map_err(&fail)?;
         let mut manifest = Self::parse(&text).map_err(|error| match error {
             ModelError::Manifest { place, what } => fail(format!("{place}: {what}")),
             other => other,

@@ -107,7 +107,7 @@ fn contradictions_are_refused_with_their_key() {
             "conversion = \"none\"\nsurprise = 1",
             "surprise",
         ),
-        (&HASH[..8], "XXXXXXXX", "sha256"),
+        (&HASH[..8], "not hex!", "sha256"),
     ] {
         let changed = text().replace(from, to);
         assert_ne!(changed, text(), "{from}");

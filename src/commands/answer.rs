@@ -1,4 +1,4 @@
-//! `shiren compare`, `shiren detect` and `shiren attributes`: one case, answered here and now.
+//! `shiren compare`, `shiren detect`, `shiren attributes` and `shiren liveness`: one case, answered here and now.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use shiren_contract::sealing;
 use shiren_schemas::records::{Decision, Quality, ReferenceKind, Request, RequestKind};
 
 use super::{Place, print_line, verdicts};
@@ -26,16 +27,9 @@ pub(crate) struct CompareArgs {
     how: How,
 }
 
+/// Of the kinds that ask about one picture.
 #[derive(Args)]
-pub(crate) struct DetectArgs {
-    /// The picture
-    picture: PathBuf,
-    #[command(flatten)]
-    how: How,
-}
-
-#[derive(Args)]
-pub(crate) struct AttributesArgs {
+pub(crate) struct PictureArgs {
     /// The picture
     picture: PathBuf,
     #[command(flatten)]
@@ -69,14 +63,12 @@ pub(crate) fn compare(place: &Place, args: &CompareArgs) -> anyhow::Result<ExitC
     answer(place, &args.how, request)
 }
 
-pub(crate) fn detect(place: &Place, args: &DetectArgs) -> anyhow::Result<ExitCode> {
-    let mut request = requests::request("detect", RequestKind::Detect);
-    request.probe = Some(requests::inline(read(&args.picture)?, None));
-    answer(place, &args.how, request)
-}
-
-pub(crate) fn attributes(place: &Place, args: &AttributesArgs) -> anyhow::Result<ExitCode> {
-    let mut request = requests::request("attributes", RequestKind::Attributes);
+pub(crate) fn picture(
+    place: &Place,
+    kind: RequestKind,
+    args: &PictureArgs,
+) -> anyhow::Result<ExitCode> {
+    let mut request = requests::request(kind.as_str(), kind);
     request.probe = Some(requests::inline(read(&args.picture)?, None));
     answer(place, &args.how, request)
 }
@@ -115,14 +107,7 @@ fn apply(site: &mut Site, how: &How) {
 /// Verdict, results and evidence; crops are left out, they are pictures.
 fn json(answer: &Answer) -> anyhow::Result<serde_json::Value> {
     let mut evidence = answer.evidence.clone();
-    evidence
-        .pictures
-        .iter_mut()
-        .flat_map(|picture| &mut picture.faces)
-        .for_each(|face| {
-            face.crop = None;
-            face.views.clear();
-        });
+    sealing::strip(&mut evidence);
     Ok(serde_json::json!({
         "verdict": verdicts::json(&answer.verdict)?,
         "results": answer.results,
@@ -143,6 +128,16 @@ fn print(answer: &Answer) -> anyhow::Result<()> {
             c.false_matches,
             c.n_impostor,
             c.table
+        ))?;
+    }
+    let pictures = answer.evidence.pictures.iter();
+    for found in pictures.filter_map(|picture| picture.liveness.as_ref()) {
+        let score = found
+            .score
+            .map_or("none".to_owned(), |score| format!("{score:.3}"));
+        print_line(&format!(
+            "liveness {score}: attack below {:.3}, live from {:.3} (table {}; advisory: {})",
+            found.reject_below, found.accept_from, found.table, found.advisory
         ))?;
     }
     for fault in &answer.evidence.faults {

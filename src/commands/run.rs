@@ -1,10 +1,12 @@
 //! `shiren run`: the long-running worker process.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use shiren_contract::seal::Vault;
 use shiren_runtime::{Drain, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -32,7 +34,9 @@ pub(crate) fn run(place: &Place, args: &RunArgs) -> anyhow::Result<ExitCode> {
         // A scene that was added to topology.toml since.
         policy::seed(&site, log.as_ref())?;
     }
-    let options = site.runtime_options(&args.segments, args.slot)?;
+    let keys = vault::open(&site).map_err(vault::coded)?;
+    let sealing = keys.clone().map(|keys| keys as Arc<dyn Vault>);
+    let options = site.options(&args.segments, args.slot, sealing)?;
     let names: Vec<_> = options
         .segments
         .iter()
@@ -42,7 +46,7 @@ pub(crate) fn run(place: &Place, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let drain = Drain::new();
     let drain_max = Duration::from_millis(site.topology.runtime.drain_max_ms);
     drain_on_signals(&drain, drain_max)?;
-    if let Some(keys) = vault::open(&site).map_err(vault::coded)? {
+    if let Some(keys) = keys {
         vault::upkeep(keys, &drain, vault::UPKEEP_EVERY)?;
     }
     let summary = runtime.run(&drain, || {

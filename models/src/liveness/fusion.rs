@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::error::ModelError;
+use crate::files;
 use crate::manifest::MAX_MANIFEST_BYTES;
 
 /// The newest table version that is read.
@@ -108,15 +109,7 @@ impl Fusion {
             table: path.display().to_string(),
             what,
         };
-        let length = std::fs::metadata(path)
-            .map_err(|error| fail(error.to_string()))?
-            .len();
-        if length > MAX_MANIFEST_BYTES {
-            return Err(fail(format!(
-                "has {length} bytes, more than {MAX_MANIFEST_BYTES}"
-            )));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+        let text = files::read_text(path, MAX_MANIFEST_BYTES).map_err(&fail)?;
         Self::parse(&text).map_err(|error| match error {
             ModelError::Calibration { what, .. } => fail(what),
             other => other,

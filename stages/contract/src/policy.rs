@@ -45,18 +45,20 @@ pub fn check(name: &str, state: CheckState, reason: Option<Code>) -> Check {
     }
 }
 
-/// The decision that the checks of a yes-or-no question allow, and why. Fail closed:
+/// The decision that the checks of a yes-or-no request allow, and why. `question` is the check that it asks itself
+/// (`comparison`, `liveness`); a required comparison is not asked where there is nothing to compare. Fail closed:
 /// - required quality that failed: `error`, whatever else failed; a poor picture allows no answer;
-/// - another failed check that is required, or the question itself (`comparison`): `reject`;
+/// - another failed check that is required, or the question itself: `reject`;
 /// - a required check that abstained or did not run: `error`, never `accept` and never `reject`;
 /// - else `accept`.
 #[must_use]
-pub fn decide(checks: &[Check], requires: &[String]) -> (Decision, Vec<Code>) {
+pub fn decide(question: &str, checks: &[Check], requires: &[String]) -> (Decision, Vec<Code>) {
     let state = |name: &str| checks.iter().find(|c| c.name == name).map(|c| c.state);
     let asked: Vec<&str> = requires
         .iter()
         .map(String::as_str)
-        .chain([COMPARISON])
+        .filter(|name| *name != COMPARISON || question == COMPARISON)
+        .chain([question])
         .collect();
     let failed = |name: &&str| state(name) == Some(CheckState::Failed);
     if asked.contains(&QUALITY) && failed(&QUALITY) {
@@ -82,6 +84,15 @@ pub fn decide(checks: &[Check], requires: &[String]) -> (Decision, Vec<Code>) {
     (Decision::Error, why)
 }
 
+/// Holds an `accept` that rests on an advisory check back for a person, unless the scene says why it may stand.
+#[must_use]
+pub fn hold_back_advisory(decision: Decision, scene: &Scene) -> (Decision, Option<Code>) {
+    if decision == Decision::Accept && scene.allow_advisory.is_none() {
+        return (Decision::Review, Some(codes::LIVENESS_ADVISORY));
+    }
+    (decision, None)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -90,6 +101,14 @@ mod tests {
 
     fn any_state() -> impl Strategy<Value = CheckState> {
         proptest::sample::select(CheckState::ALL)
+    }
+
+    #[test]
+    fn a_required_comparison_is_not_asked_of_a_request_without_one() {
+        let checks = [check(LIVENESS, CheckState::Passed, None)];
+        let requires = [COMPARISON.to_owned(), LIVENESS.to_owned()];
+        assert_eq!(decide(LIVENESS, &checks, &requires).0, Decision::Accept);
+        assert_eq!(decide(COMPARISON, &checks, &requires).0, Decision::Error);
     }
 
     proptest! {
@@ -105,7 +124,7 @@ mod tests {
                 .map(|(_, (name, state))| check(name, *state, None)).collect();
             let requires: Vec<String> = names.iter().zip(&required)
                 .filter(|(_, r)| **r).map(|(n, _)| (*n).to_owned()).collect();
-            let (decision, _) = decide(&checks, &requires);
+            let (decision, _) = decide(COMPARISON, &checks, &requires);
             let passed = |name: &str| checks.iter().any(|c| c.name == name && c.state == CheckState::Passed);
             let failed = |name: &str| checks.iter().any(|c| c.name == name && c.state == CheckState::Failed);
             let all = passed(COMPARISON) && requires.iter().all(|r| passed(r));

@@ -15,8 +15,7 @@ use shiren_models::liveness::fusion::Answer;
 use shiren_models::liveness::{self, Measured, PassiveLiveness, Presented, ViewSize};
 use shiren_schemas::Wire;
 use shiren_schemas::records::{
-    Check, CheckState, Crop, Cue, Decision, Face, FaceCase, FacedPicture, ModelRef, PictureRole,
-    RequestKind,
+    CheckState, Crop, Cue, Face, FaceCase, FacedPicture, ModelRef, PictureRole, RequestKind,
 };
 
 pub use config::Config;
@@ -204,49 +203,25 @@ impl Stage for Liveness {
         case.reason_codes
             .extend(finding.reason.map(|code| code.id.to_owned()));
         if case.envelope.kind == RequestKind::Liveness {
-            return Outcome::terminal(ended(case, finding.state, &scene));
+            return Outcome::terminal(ended(case, &scene));
         }
         Outcome::next(case)
     }
 }
 
-/// Kind `liveness` ends here.
-fn ended(case: FaceCase, state: CheckState, scene: &Scene) -> Terminal {
-    let (decision, reason) = decide(state, &case.checks, scene);
+/// Kind `liveness` ends here. Everything that it was judged by is advisory.
+fn ended(case: FaceCase, scene: &Scene) -> Terminal {
+    let (decision, why) = policy::decide(policy::LIVENESS, &case.checks, &scene.requires);
+    let (decision, held_back) = policy::hold_back_advisory(decision, scene);
     let mut terminal = Terminal::new(case.envelope, decision);
     terminal.reason_codes = case.reason_codes;
     terminal.checks = case.checks;
     terminal.models = case.models;
     terminal.pictures = case.pictures;
-    if let Some(reason) = reason {
+    for reason in why.into_iter().chain(held_back) {
         terminal.reason(reason);
     }
     terminal
-}
-
-/// A suspected attack rejects, no answer is an error, and a live face is one for review: unless the scene says why it may
-/// be accepted and whatever else it requires has passed.
-fn decide(state: CheckState, checks: &[Check], scene: &Scene) -> (Decision, Option<Code>) {
-    match state {
-        CheckState::Failed => (Decision::Reject, None),
-        CheckState::Abstained | CheckState::NotChecked => (Decision::Error, None),
-        CheckState::Passed => {
-            let asked = scene
-                .requires
-                .iter()
-                .filter(|name| *name != policy::COMPARISON);
-            let passed = |name: &String| {
-                checks
-                    .iter()
-                    .any(|c| c.name == *name && c.state == CheckState::Passed)
-            };
-            if scene.allow_advisory.is_some() && asked.into_iter().all(passed) {
-                (Decision::Accept, None)
-            } else {
-                (Decision::Review, Some(codes::LIVENESS_ADVISORY))
-            }
-        }
-    }
 }
 
 fn subject(picture: &FacedPicture) -> Option<&Face> {

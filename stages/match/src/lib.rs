@@ -180,7 +180,7 @@ fn judge(
             reasons.push(not_checked);
         }
     }
-    let (mut decision, why) = policy::decide(&checks, &scene.requires);
+    let (mut decision, why) = policy::decide(policy::COMPARISON, &checks, &scene.requires);
     reasons.extend(why);
     if comparison.basis == Basis::Extrapolated {
         reasons.push(codes::THRESHOLD_EXTRAPOLATED);
@@ -189,9 +189,10 @@ fn judge(
         }
     }
     let relied_on = scene.requires.iter().any(|name| name == policy::LIVENESS);
-    if advisory && relied_on && decision == Decision::Accept && scene.allow_advisory.is_none() {
-        reasons.push(codes::LIVENESS_ADVISORY);
-        decision = Decision::Review;
+    if advisory && relied_on {
+        let (held_back, why) = policy::hold_back_advisory(decision, scene);
+        decision = held_back;
+        reasons.extend(why);
     }
     let mut terminal = Terminal::new(envelope, decision);
     terminal.checks = checks;

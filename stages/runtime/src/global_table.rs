@@ -21,8 +21,8 @@ type Apply = dyn Fn(&Record) -> Result<(), String> + Send + Sync;
 pub struct GlobalTable {
     topic: String,
     apply: Arc<Apply>,
-    /// Records applied so far.
-    applied: Arc<(Mutex<u64>, Condvar)>,
+    /// Wakes who waits for a record.
+    applied: Arc<(Mutex<()>, Condvar)>,
 }
 
 impl GlobalTable {
@@ -98,13 +98,9 @@ impl GlobalTable {
                 tracing::error!(topic, offset, what, "a record of a table is left out");
             }
         }
-        let mut applied = self
-            .applied
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *applied += records.len() as u64;
-        drop(applied);
+        // Whoever looked before the records were applied waits by now.
+        let looked = self.applied.0.lock();
+        drop(looked.unwrap_or_else(PoisonError::into_inner));
         self.applied.1.notify_all();
     }
 }
