@@ -161,10 +161,12 @@ pub fn quality_config(settings: &shiren_topology::Quality) -> shiren_quality::Co
         comparison: shiren_quality::Detail {
             min_inter_eye_px: of.comparison_min_inter_eye_px,
             min_sharpness: of.comparison_min_sharpness,
+            max_blockiness: of.comparison_max_blockiness,
         },
         enrolment: shiren_quality::Detail {
             min_inter_eye_px: of.enrolment_min_inter_eye_px,
             min_sharpness: of.enrolment_min_sharpness,
+            max_blockiness: of.enrolment_max_blockiness,
         },
     };
     shiren_quality::Config {

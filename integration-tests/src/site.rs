@@ -66,6 +66,9 @@ pub const LARGE_FACES: (&str, &str) = ("min_face_px = 40 ", "min_face_px = 120 "
 /// The change of [`topology`] to small bundles: more commits for the same events.
 pub const SMALL_BUNDLES: (&str, &str) = ("max_records = 16", "max_records = 4");
 
+/// Most records of a bundle then.
+pub const SMALL_BUNDLE_MAX_RECORDS: u32 = 4;
+
 /// The change of [`topology`] that gives each stage a segment of its own.
 pub const ONE_STAGE_A_SEGMENT: (&str, &str) = (
     "[segment.front]\nstages = [\"admit\", \"decode\", \"detect\", \"quality\", \"liveness\", \"embed\", \"match\"]\nworkers = 1 ",

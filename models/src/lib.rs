@@ -11,6 +11,7 @@ pub mod accuracy;
 pub mod align;
 pub mod attributes;
 mod bare;
+mod blockiness;
 pub mod calibration;
 mod centerface;
 pub mod crop;

@@ -23,7 +23,9 @@ fn square(x: f32, y: f32, side: f32) -> BoundingBox {
 }
 
 fn measure(picture: &Rgb8, face: &BoundingBox) -> Photometry {
-    Photometer::default().measure(picture, face).unwrap()
+    Photometer::default()
+        .measure(picture, face, [1.0, 1.0])
+        .unwrap()
 }
 
 #[test]
@@ -64,8 +66,14 @@ fn what_lies_outside_the_crop_is_not_measured() {
         );
     }
     let mut meter = Photometer::default();
-    assert_eq!(meter.measure(&even, &square(300.0, 0.0, 50.0)), None);
-    assert_eq!(meter.measure(&even, &square(f32::NAN, 0.0, 50.0)), None);
+    assert_eq!(
+        meter.measure(&even, &square(300.0, 0.0, 50.0), [1.0, 1.0]),
+        None
+    );
+    assert_eq!(
+        meter.measure(&even, &square(f32::NAN, 0.0, 50.0), [1.0, 1.0]),
+        None
+    );
 }
 
 #[test]
@@ -128,7 +136,7 @@ proptest! {
         let face = square(x, y, side);
         let share = inside_share(&face, SIDE, SIDE);
         prop_assert!((0.0..=1.0).contains(&share));
-        if let Some(found) = Photometer::default().measure(&picture(|x, _| [level, x as u8, 7]), &face) {
+        if let Some(found) = Photometer::default().measure(&picture(|x, _| [level, x as u8, 7]), &face, [1.0, 1.0]) {
             prop_assert!(share > 0.0);
             prop_assert!((0.0..=255.0).contains(&found.brightness) && (0.0..=127.6).contains(&found.contrast));
             prop_assert!((0.0..=1.0).contains(&found.dark_share) && (0.0..=1.0).contains(&found.bright_share));

@@ -423,6 +423,7 @@ fn quality() -> Quality {
         pitch_degrees: 3.0,
         roll_degrees: 0.5,
         sharpness: 170.0,
+        blockiness: 0.01,
         brightness: 120.0,
         contrast: 40.0,
         dark_share: 0.01,

@@ -180,7 +180,7 @@ fn print_quality(quality: &Quality) -> anyhow::Result<()> {
         false => reasons.join(", "),
     };
     print_line(&format!(
-        "fit for comparison: {}\nfit for enrolment: {}\nyaw {:.0}, pitch {:.0}, roll {:.0} degrees; sharpness {:.0}; \
+        "fit for comparison: {}\nfit for enrolment: {}\nyaw {:.0}, pitch {:.0}, roll {:.0} degrees; sharpness {:.0}, blockiness {:.3}; \
          brightness {:.0}, contrast {:.0}; face {:.0} px wide, eyes {:.0} px apart",
         fit(quality.fit_for_comparison, &quality.comparison_reasons),
         fit(quality.fit_for_enrolment, &quality.enrolment_reasons),
@@ -188,6 +188,7 @@ fn print_quality(quality: &Quality) -> anyhow::Result<()> {
         quality.pitch_degrees,
         quality.roll_degrees,
         quality.sharpness,
+        quality.blockiness,
         quality.brightness,
         quality.contrast,
         quality.face_width_px,

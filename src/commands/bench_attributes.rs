@@ -27,6 +27,7 @@ pub(crate) fn attributes(place: &Place, args: &AttributesArgs) -> anyhow::Result
         "geometry": bench.geometry()?,
         "sharpness": bench.sharpness()?,
         "discard": bench.discard()?,
+        "discard_held_out": bench.discard_held_out()?,
         "interval": "95 %: Wilson for shares, Hanley and McNeil for areas",
     });
     print_line(&if args.json {

@@ -44,6 +44,7 @@ fn quality(page: &mut String, role: &str, q: &Quality) {
         ("pitch", format!("{:.0}°", q.pitch_degrees)),
         ("roll", format!("{:.0}°", q.roll_degrees)),
         ("sharpness", format!("{:.0}", q.sharpness)),
+        ("blockiness", format!("{:.3}", q.blockiness)),
         ("brightness", format!("{:.0} of 255", q.brightness)),
         ("contrast", format!("{:.0}", q.contrast)),
         ("width of the face", format!("{:.0} px", q.face_width_px)),

@@ -6,7 +6,7 @@ use shiren_schemas::records::{
 };
 
 use crate::chain::{Answer, Chain, chain};
-use crate::files::png;
+use crate::files::{self, png};
 use crate::pictures::{file, fitted, head, pixels, portraits, resized};
 
 fn attributes(chain: &mut Chain, bytes: Vec<u8>) -> Answer {
@@ -122,12 +122,14 @@ fn unfit_pictures_say_why() {
     });
     let blurred = image::imageops::blur(&head.pixels, 10.0);
     let small = resized(&head.pixels, 200, 200);
+    let compressed = fitted(&head.pixels, 400);
     for (picture, code) in [
-        (dark, "face_too_dark"),
-        (blurred, "face_blurred"),
-        (small, "eyes_too_close"),
+        (png(&dark), "face_too_dark"),
+        (png(&blurred), "face_blurred"),
+        (png(&small), "eyes_too_close"),
+        (files::jpeg(&compressed, 3), "face_compressed"),
     ] {
-        let answer = attributes(&mut chain, png(&picture));
+        let answer = attributes(&mut chain, picture);
         assert_eq!(
             answer.decision(),
             Decision::Done,

@@ -149,11 +149,16 @@ fn a_worker_that_wakes_after_its_partitions_were_revoked_commits_nothing() {
     sleeper.await_messages("partitions assigned", 2);
     let (sleeper, successor) = (sleeper.drain(), successor.drain());
     assert!(sleeper.records > 0 && successor.records > 0);
-    let verdicts = all_verdicts(&cluster);
-    assert_eq!(
+    let (committed, reached) = (
         sleeper.records + successor.records,
-        reached_detect(&verdicts)
+        reached_detect(&all_verdicts(&cluster)),
     );
+    println!("{reached} records reached detect; committed by {sleeper:?} and {successor:?}");
+    // A record that both had committed would be counted twice.
+    assert!(committed <= reached);
+    // A bundle whose commit got through, but of which the broker said so too late, is counted by nobody.
+    let rebuilds = sleeper.rebuilds + successor.rebuilds;
+    assert!(reached - committed <= u64::from(site::SMALL_BUNDLE_MAX_RECORDS) * rebuilds);
     for worker in others {
         worker.drain();
     }

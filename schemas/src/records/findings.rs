@@ -42,6 +42,8 @@ pub struct Quality {
     pub roll_degrees: f64,
     /// Variance of the Laplacian on the face at 128 px.
     pub sharpness: f64,
+    /// How far block coding coarsened the face; 0 without a grid of blocks.
+    pub blockiness: f64,
     /// Mean luma, 0..255.
     pub brightness: f64,
     /// Standard deviation of luma, 0..128.

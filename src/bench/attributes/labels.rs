@@ -105,6 +105,8 @@ pub struct Parameters {
     pub sharpness: Sharpness,
     /// Degradations for the error-versus-discard curve.
     pub discard: Degradations,
+    /// Others, which nobody looked at while quality was worked on.
+    pub discard_held_out: Degradations,
 }
 
 #[derive(Deserialize)]

@@ -13,7 +13,7 @@ use shiren_schemas::records::{
     AnswerState, BoundingBox, Decision, Quality, ReferenceKind, RequestKind,
 };
 
-use super::labels::{Labelled, Lists};
+use super::labels::{Degradations, Labelled, Lists};
 use super::made::{self, Degradation};
 use super::non_faces;
 use crate::bench::pictures;
@@ -260,7 +260,18 @@ impl Bench {
     /// # Errors
     /// As [`Bench::labelled`].
     pub fn discard(&mut self) -> anyhow::Result<serde_json::Value> {
-        let how = self.lists.parameters.discard.clone();
+        self.error_versus_discard(&self.lists.parameters.discard.clone())
+    }
+
+    /// The same with degradations that nobody looked at while quality was worked on.
+    ///
+    /// # Errors
+    /// As [`Bench::labelled`].
+    pub fn discard_held_out(&mut self) -> anyhow::Result<serde_json::Value> {
+        self.error_versus_discard(&self.lists.parameters.discard_held_out.clone())
+    }
+
+    fn error_versus_discard(&mut self, how: &Degradations) -> anyhow::Result<serde_json::Value> {
         let heads = self.heads(how.face_px)?;
         let ways = [Degradation::None]
             .into_iter()
@@ -317,17 +328,20 @@ impl Bench {
         }))
     }
 
-    /// The first portrait of each person against the person's others.
+    /// Each portrait of a person against each other one of that person's, both ways round: only the probe is degraded.
     fn genuine(&self) -> Vec<(String, String)> {
-        let mut first: BTreeMap<&str, &str> = BTreeMap::new();
-        let mut pairs = Vec::new();
-        for portrait in self.lists.portraits().filter(|p| !p.identity.is_empty()) {
-            match first.get(portrait.identity.as_str()) {
-                Some(reference) => pairs.push((portrait.name.clone(), (*reference).to_owned())),
-                None => drop(first.insert(&portrait.identity, &portrait.name)),
-            }
-        }
+        let named: Vec<_> = self
+            .lists
+            .portraits()
+            .filter(|portrait| !portrait.identity.is_empty())
+            .collect();
+        let pairs = named
+            .iter()
+            .flat_map(|probe| named.iter().map(move |reference| (probe, reference)));
         pairs
+            .filter(|(a, b)| a.identity == b.identity && a.name != b.name)
+            .map(|(probe, reference)| (probe.name.clone(), reference.name.clone()))
+            .collect()
     }
 
     /// Margin and error of one comparison, and whether both pictures are fit; or why there was none.

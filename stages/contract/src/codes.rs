@@ -80,7 +80,8 @@ codes! {
     FACE_TOO_DARK "face_too_dark" "The face is too dark, or too much of it is nearly black." "Face the light; do not stand with a window or lamp behind you.";
     FACE_TOO_BRIGHT "face_too_bright" "The face is too bright, or too much of it is nearly white." "Step out of direct light; turn the flash off.";
     CONTRAST_TOO_LOW "contrast_too_low" "The face has too little contrast: fog, a dirty lens, a pale print." "Wipe the lens; take the picture in even, brighter light.";
-    FACE_BLURRED "face_blurred" "The face is not sharp: out of focus, moved, enlarged from few pixels, or strongly compressed." "Hold still, let the camera focus, and send the original file.";
+    FACE_BLURRED "face_blurred" "The face is not sharp: out of focus, moved, or enlarged from few pixels." "Hold still, let the camera focus, and send the original file.";
+    FACE_COMPRESSED "face_compressed" "The face is coarsened by strong compression: its blocks show." "Send the original file, or save with a higher JPEG quality (50 or more).";
     // Attributes
     ATTRIBUTE_NOT_MEASURED "attribute_not_measured" "No model, or none whose errors were measured, tells this attribute: no guess is given." "Do not rely on it; see docs/accuracy.md.";
     ATTRIBUTE_UNCERTAIN "attribute_uncertain" "The model does not see this attribute clearly enough." "Take a sharper picture from the front, in even light.";

@@ -137,6 +137,7 @@ fn quality(sharpness: f64) -> Quality {
         pitch_degrees: 0.0,
         roll_degrees: 0.0,
         sharpness,
+        blockiness: 0.01,
         brightness: 120.0,
         contrast: 40.0,
         dark_share: 0.0,

@@ -39,6 +39,8 @@ pub struct Detail {
     pub min_inter_eye_px: f64,
     /// Least variance of the Laplacian at 128 px.
     pub min_sharpness: f64,
+    /// Largest blockiness.
+    pub max_blockiness: f64,
 }
 
 /// Configuration of the stage.

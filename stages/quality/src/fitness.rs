@@ -45,7 +45,7 @@ impl Config {
     }
 
     /// The headroom under each limit, the gravest first.
-    fn headroom(&self, quality: &Quality, limits: &Limits, detail: &Detail) -> [(f64, Code); 10] {
+    fn headroom(&self, quality: &Quality, limits: &Limits, detail: &Detail) -> [(f64, Code); 11] {
         let q = quality;
         let dark = at_least(q.brightness, limits.min_brightness)
             .min(at_least(1.0 - q.dark_share, 1.0 - limits.max_dark_share));
@@ -82,8 +82,12 @@ impl Config {
                 codes::CONTRAST_TOO_LOW,
             ),
             (
-                at_least(q.sharpness, detail.min_sharpness),
+                root(at_least(q.sharpness, detail.min_sharpness)),
                 codes::FACE_BLURRED,
+            ),
+            (
+                at_most(q.blockiness, detail.max_blockiness),
+                codes::FACE_COMPRESSED,
             ),
         ]
     }
@@ -105,12 +109,22 @@ fn at_least(value: f64, least: f64) -> f64 {
     }
 }
 
-/// The limit over the angle, either way: 1 at it, more below. 0 for what is not a number.
-fn at_most(angle: f64, most: f64) -> f64 {
-    if angle.is_nan() {
+/// Of a headroom of squares, as of a variance: so that it counts as much as those of lengths do.
+fn root(headroom: f64) -> f64 {
+    if headroom < 1.0 {
+        // Never 1 by rounding.
+        headroom.sqrt().min(1.0_f64.next_down())
+    } else {
+        headroom.sqrt()
+    }
+}
+
+/// The limit over the figure, either way: 1 at it, more below. 0 for what is not a number.
+fn at_most(figure: f64, most: f64) -> f64 {
+    if figure.is_nan() {
         0.0
     } else {
-        at_least(most, angle.abs())
+        at_least(most, figure.abs())
     }
 }
 

@@ -81,7 +81,7 @@ impl QualityStage {
             .ok_or_else(|| fault("a mesh that spans no plane"))?;
         let light = self
             .photometer
-            .measure(&subject.raster, &subject.face.bbox)
+            .measure(&subject.raster, &subject.face.bbox, subject.scale)
             .ok_or_else(|| fault("a face outside its crop"))?;
         let side = |px: i32| u32::try_from(px).unwrap_or(0);
         let bbox = &subject.in_picture.bbox;
@@ -91,6 +91,7 @@ impl QualityStage {
             pitch_degrees: pose.pitch,
             roll_degrees: pose.roll,
             sharpness: light.sharpness,
+            blockiness: light.blockiness,
             brightness: light.brightness,
             contrast: light.contrast,
             dark_share: light.dark_share,

@@ -10,6 +10,8 @@ use shiren_schemas::records::FacedPicture;
 pub(crate) struct Subject {
     /// The crop.
     pub raster: Rgb8,
+    /// Crop pixels a picture pixel in x and y.
+    pub scale: [f64; 2],
     /// In the crop's pixels.
     pub face: Face,
     /// In the picture's pixels.
@@ -58,6 +60,7 @@ impl Subject {
         };
         Ok(Self {
             raster,
+            scale: [crop.scale_x, crop.scale_y].map(f64::from),
             face,
             in_picture,
         })

@@ -16,6 +16,7 @@ fn good() -> Quality {
         pitch_degrees: -3.0,
         roll_degrees: 1.0,
         sharpness: 150.0,
+        blockiness: 0.01,
         brightness: 130.0,
         contrast: 45.0,
         dark_share: 0.02,
@@ -32,15 +33,17 @@ fn good() -> Quality {
     }
 }
 
-const fn kind(compared: (f64, f64), enrolled: (f64, f64)) -> KindLimits {
+const fn kind(compared: (f64, f64, f64), enrolled: (f64, f64, f64)) -> KindLimits {
     KindLimits {
         comparison: Detail {
             min_inter_eye_px: compared.0,
             min_sharpness: compared.1,
+            max_blockiness: compared.2,
         },
         enrolment: Detail {
             min_inter_eye_px: enrolled.0,
             min_sharpness: enrolled.1,
+            max_blockiness: enrolled.2,
         },
     }
 }
@@ -70,10 +73,10 @@ const CONFIG: Config = Config {
         max_bright_share: 0.15,
         min_inside_share: 0.98,
     },
-    live: kind((24.0, 15.0), (90.0, 60.0)),
-    on_file: kind((24.0, 10.0), (60.0, 40.0)),
-    card_print: kind((24.0, 8.0), (40.0, 20.0)),
-    chip: kind((16.0, 3.0), (20.0, 6.0)),
+    live: kind((24.0, 15.0, 0.05), (90.0, 60.0, 0.03)),
+    on_file: kind((24.0, 10.0, 0.05), (60.0, 40.0, 0.03)),
+    card_print: kind((24.0, 8.0, 0.05), (40.0, 20.0, 0.03)),
+    chip: kind((16.0, 3.0, 0.2), (20.0, 6.0, 0.1)),
 };
 
 #[derive(Deserialize)]
@@ -107,6 +110,7 @@ fn changed(set: &toml::Table) -> Quality {
             "contrast" => &mut quality.contrast,
             "dark_share" => &mut quality.dark_share,
             "bright_share" => &mut quality.bright_share,
+            "blockiness" => &mut quality.blockiness,
             "inter_eye_px" => &mut quality.inter_eye_px,
             "inside_share" => &mut quality.inside_share,
             other => panic!("no figure {other}"),

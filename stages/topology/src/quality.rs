@@ -56,6 +56,10 @@ pub struct QualityDetail {
     pub comparison_min_sharpness: f64,
     /// Least sharpness of a face to be enrolled, squared levels.
     pub enrolment_min_sharpness: f64,
+    /// Largest blockiness of a face to be compared.
+    pub comparison_max_blockiness: f64,
+    /// Largest blockiness of a face to be enrolled.
+    pub enrolment_max_blockiness: f64,
 }
 
 impl Quality {
@@ -98,6 +102,8 @@ impl QualityDetail {
             enrolment_min_inter_eye_px: number(values, &path("enrolment_min_inter_eye_px"))?,
             comparison_min_sharpness: number(values, &path("comparison_min_sharpness"))?,
             enrolment_min_sharpness: number(values, &path("enrolment_min_sharpness"))?,
+            comparison_max_blockiness: number(values, &path("comparison_max_blockiness"))?,
+            enrolment_max_blockiness: number(values, &path("enrolment_max_blockiness"))?,
         })
     }
 }
