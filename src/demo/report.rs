@@ -34,8 +34,8 @@ pub fn html(summary: &str, entries: &[Entry<'_>]) -> String {
          <style>{CSS}</style></head><body><h1>Shiren demo</h1><p>{}</p>\
          <p>Boxes: the subject that was compared is drawn thick, other faces thin. Scores and \
          thresholds come from the <em>evidence</em> topic; a verdict itself carries none. Liveness \
-         and quality did not run here and read <code>not_checked</code>: no answer below says that \
-         a person was present.</p>",
+         looks at one still and is advisory: no answer below proves that a person was present. A \
+         check that did not run reads <code>not_checked</code>.</p>",
         escape(summary)
     );
     for entry in entries {
