@@ -85,6 +85,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["shiren-contract", "shiren-models", "shiren-schemas"],
     ),
     ("shiren-vault", &["shiren-contract", "shiren-schemas"]),
+    ("shiren-idcard", &[]),
 ];
 
 /// Crates that wire everything together: any arrow may start here, none may end here.
@@ -134,6 +135,7 @@ fn heavy_crates_have_one_home() {
             "shiren-topology",
             "shiren-models",
             "shiren-stills",
+            "shiren-idcard",
         ];
         let stage = [
             "admit", "decode", "detect", "quality", "liveness", "embed", "match",
