@@ -110,6 +110,38 @@ codes! {
     KEY_STORE_UNREADABLE "key_store_unreadable" "A file of the key store, or the key-encryption key, is missing, damaged, open to others or cannot be used." "Mend the file that the message names: access rights (chmod 600), a full disk, or the copy of a backup.";
     KEY_WRONG "key_wrong" "The key-encryption key is not the one that wraps this store's keys." "Give the key-encryption key that belongs to the store in vault.kek_file or SHIREN_VAULT_KEK; after `shiren vault rotate-kek` that is the new one.";
     SEALED_CORRUPT "sealed_corrupt" "Sealed bytes fail their check: damaged, of another tenant, or moved from another case or field." "Look at who wrote the record; nothing of it was opened.";
+    // ID number
+    NUMBER_LENGTH_INVALID "number_length_invalid" "An identity number that has not 18 characters." "Read it again; 17 digits, and a digit or X at the end.";
+    NUMBER_OLD_FORM "number_old_form" "An old identity number of 15 digits, which has no check character and is out of use." "Take the 18 characters of the present card.";
+    NUMBER_CHARACTER_INVALID "number_character_invalid" "A character of the identity number is none that may stand there." "Read it again; 17 digits, and a digit or X at the end.";
+    NUMBER_REGION_INVALID "number_region_invalid" "The identity number begins with no province-level code of GB/T 2260." "Read the first two digits again.";
+    NUMBER_BIRTH_DATE_INVALID "number_birth_date_invalid" "Digits 7 to 14 of the identity number are no day that exists." "Read them again.";
+    NUMBER_BIRTH_DATE_TOO_EARLY "number_birth_date_too_early" "The birth date in the identity number lies before 1800." "Read digits 7 to 10 again.";
+    NUMBER_BIRTH_DATE_FUTURE "number_birth_date_future" "The birth date in the identity number lies in the future." "Read digits 7 to 14 again; look whether the clock is right.";
+    NUMBER_CHECK_DIGIT_WRONG "number_check_digit_wrong" "The check character of the identity number does not fit the digits in front of it." "Read the whole number again: one or more characters are wrong.";
+    // Authority
+    AUTHORITY_UNAVAILABLE "authority_unavailable" "The authority does not answer; it may in a while." "Look at the connection to the authority; publish the request again when it answers.";
+    AUTHORITY_DEADLINE_EXCEEDED "authority_deadline_exceeded" "The deadline passed before the authority had answered." "Raise the deadline if a late answer is of use, or see why the authority is slow.";
+    AUTHORITY_PROBE_UNSUPPORTED "authority_probe_unsupported" "The authority compares portraits in another form than it was given: a template instead of a picture, or the other way round." "A fault of the wiring: give what the authority says that it wants.";
+    REGISTER_UNREADABLE "register_unreadable" "The local register is missing, damaged, cannot be read, or its key is another one or cannot be used." "The message says which: put the file or its key back from where they are kept (docs/register.md).";
+    REGISTER_EXISTS "register_exists" "There is a register at this place already; it is never overwritten." "Use the one that is there, or name another file.";
+    REGISTER_LOCKED "register_locked" "Another process or thread is writing the register." "Wait until it is done, then run the command again.";
+    REGISTER_OVER_LIMIT "register_over_limit" "The register, or what is to be imported, is larger than a limit." "Raise the limit that the message names, or import less.";
+    REGISTER_MODEL_MISMATCH "register_model_mismatch" "The register's template is of another model than the one it is to be compared with." "Make the register's templates anew by the model in use (docs/register.md).";
+    // Rows of a register's import
+    IMPORT_UNREADABLE "import_unreadable" "The table cannot be read." "Look at the file and its access rights.";
+    IMPORT_NOT_UTF8 "import_not_utf8" "The table is not UTF-8 from the line that the message names on, so names would be garbled; nothing was imported." "Convert it: iconv -f GB18030 -t UTF-8, or save it as CSV UTF-8.";
+    IMPORT_COLUMNS_WRONG "import_columns_wrong" "The first line does not name the columns; nothing was imported." "Columns: name, number, and where wanted portrait, valid_from, valid_to, each once.";
+    ROW_COLUMNS_WRONG "row_columns_wrong" "The row has more or fewer fields than the first line." "Mend the row: a comma within a field needs quotes around the field.";
+    ROW_DATE_INVALID "row_date_invalid" "valid_from or valid_to is no day, or valid_to lies before valid_from." "Write days as YYYY-MM-DD; leave empty what is not known.";
+    ROW_CONFLICT "row_conflict" "An earlier row of the same table gives this number another name, portrait or validity; the earlier one stands." "Look which one is right, and import that row alone.";
+    NAME_EMPTY "name_empty" "The name is empty." "Give the name as it stands on the card.";
+    NAME_TOO_LONG "name_too_long" "The name has more than 256 bytes of UTF-8." "Give the name as it stands on the card.";
+    NAME_GARBLED "name_garbled" "The name holds control or replacement characters: it was garbled on its way." "See that every step on its way is UTF-8.";
+    PORTRAIT_MISSING "portrait_missing" "There is no file at the row's portrait." "Put the file there, or leave the field empty.";
+    PORTRAIT_OUTSIDE_FOLDER "portrait_outside_folder" "The row's portrait is an absolute path or leads out of the folder of portraits." "Give the path below the folder of portraits.";
+    PORTRAIT_UNREADABLE "portrait_unreadable" "The row's portrait is no file that can be read." "Look at its access rights.";
+    PORTRAIT_TOO_LARGE "portrait_too_large" "The row's portrait has more bytes than register_portrait_max_bytes." "Give a smaller picture; 1 to 3 megapixels are plenty for a face.";
 }
 
 /// The code with this id.

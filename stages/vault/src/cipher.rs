@@ -13,14 +13,15 @@ use crate::secret::SecretKey;
 pub(crate) const NONCE_BYTES: usize = 24;
 
 /// Why nothing was encrypted.
-pub(crate) enum Failed {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CipherError {
     /// The system gives no random bytes.
     Random(getrandom::Error),
     /// More bytes than one nonce may encrypt, 256 GiB.
     TooLong,
 }
 
-impl std::fmt::Display for Failed {
+impl std::fmt::Display for CipherError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Random(error) => write!(f, "the system gives no random bytes: {error}"),
@@ -29,18 +30,20 @@ impl std::fmt::Display for Failed {
     }
 }
 
+impl std::error::Error for CipherError {}
+
 /// Nonce and ciphertext with its tag.
 pub(crate) fn encrypt(
     key: &SecretKey,
     aad: &[u8],
     plain: &[u8],
-) -> Result<([u8; NONCE_BYTES], Vec<u8>), Failed> {
+) -> Result<([u8; NONCE_BYTES], Vec<u8>), CipherError> {
     let mut nonce = [0; NONCE_BYTES];
-    getrandom::fill(&mut nonce).map_err(Failed::Random)?;
+    getrandom::fill(&mut nonce).map_err(CipherError::Random)?;
     let payload = Payload { msg: plain, aad };
     let ciphertext = XChaCha20Poly1305::new(key.bytes().into())
         .encrypt(&XNonce::from(nonce), payload)
-        .map_err(|_| Failed::TooLong)?;
+        .map_err(|_| CipherError::TooLong)?;
     Ok((nonce, ciphertext))
 }
 

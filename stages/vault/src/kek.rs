@@ -66,12 +66,62 @@ pub enum KekSource {
 
 impl KekSource {
     /// Where it is, in words.
-    pub(crate) fn place(&self) -> String {
+    #[must_use]
+    pub fn place(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Text { variable, .. } => variable.clone(),
             Self::Port(port) => format!("the service (key {})", port.id()),
         }
+    }
+
+    /// The keys that are there now, one or more: of a file two while it is rotated.
+    ///
+    /// # Errors
+    /// [`VaultError::StoreUnreadable`]: there is none, or it cannot be used.
+    pub fn keys(&self) -> Result<Vec<Arc<dyn KeyEncryption>>, VaultError> {
+        let mut keks: Vec<Arc<dyn KeyEncryption>> = Vec::new();
+        match self {
+            Self::File(path) => {
+                for file in [path.clone(), next_file(path)] {
+                    if let Some(kek) = LocalKek::from_file(&file)? {
+                        keks.push(Arc::new(kek));
+                    }
+                }
+                if keks.is_empty() {
+                    let what = "there is no key-encryption key here; put it back: without it nothing sealed can be opened";
+                    return Err(unreadable(path, what));
+                }
+            }
+            Self::Text { variable, digits } => {
+                keks.push(Arc::new(LocalKek::from_text(variable, digits)?));
+            }
+            Self::Port(port) => keks.push(port.clone()),
+        }
+        Ok(keks)
+    }
+
+    /// Makes a fresh random key where the key comes from a file that is not there. One that is there is
+    /// never overwritten.
+    ///
+    /// # Errors
+    /// [`VaultError::StoreUnreadable`]: the file cannot be made.
+    pub fn make_missing(&self) -> Result<(), VaultError> {
+        let Self::File(file) = self else {
+            return Ok(());
+        };
+        if files::exists(file)? {
+            return Ok(());
+        }
+        if let Some(parent) = file
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+        {
+            files::make_dir(parent)?;
+        }
+        let key = SecretKey::random().map_err(|error| unreadable(file, error))?;
+        files::create(file, &LocalKek::new(key).file_text())?;
+        Ok(())
     }
 }
 
@@ -79,6 +129,13 @@ impl std::fmt::Debug for KekSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "KekSource({})", self.place())
     }
+}
+
+/// Where a rotation puts the new KEK until it is done.
+pub(crate) fn next_file(file: &Path) -> PathBuf {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".next");
+    file.with_file_name(name)
 }
 
 /// A key-encryption key in this process's memory.

@@ -21,6 +21,7 @@ mod rotate;
 mod secret;
 mod store;
 
+pub use cipher::CipherError;
 pub use destroy::Destroyed;
 pub use kek::{KekError, KekSource, KeyEncryption, LocalKek};
 pub use key_id::KeyId;

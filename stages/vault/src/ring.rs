@@ -1,12 +1,12 @@
 //! The key-encryption keys that a store's files may be wrapped by: one, and two while it is rotated.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use shiren_contract::seal::VaultError;
 
 use crate::files::unreadable;
-use crate::kek::{KekSource, KeyEncryption, LocalKek};
+use crate::kek::{KekSource, KeyEncryption};
 
 type Keks = Vec<Arc<dyn KeyEncryption>>;
 
@@ -17,18 +17,11 @@ pub(crate) struct KekRing {
     keks: RwLock<Keks>,
 }
 
-/// Where a rotation puts the new KEK until it is done.
-pub(crate) fn next_file(file: &Path) -> PathBuf {
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(".next");
-    file.with_file_name(name)
-}
-
 impl KekRing {
     pub(crate) fn load(source: &KekSource) -> Result<Self, VaultError> {
         Ok(Self {
             source: source.clone(),
-            keks: RwLock::new(read(source)?),
+            keks: RwLock::new(source.keys()?),
         })
     }
 
@@ -38,7 +31,7 @@ impl KekRing {
             return Ok(kek);
         }
         if let KekSource::File(_) = self.source {
-            let fresh = read(&self.source)?;
+            let fresh = self.source.keys()?;
             *self.keks.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
         self.held(id).ok_or_else(|| self.wrong(id, path))
@@ -73,26 +66,4 @@ impl KekRing {
             ),
         }
     }
-}
-
-fn read(source: &KekSource) -> Result<Keks, VaultError> {
-    let mut keks: Keks = Vec::new();
-    match source {
-        KekSource::File(path) => {
-            for file in [path.clone(), next_file(path)] {
-                if let Some(kek) = LocalKek::from_file(&file)? {
-                    keks.push(Arc::new(kek));
-                }
-            }
-            if keks.is_empty() {
-                let what = "there is no key-encryption key here; put it back: without it nothing sealed can be opened";
-                return Err(unreadable(path, what));
-            }
-        }
-        KekSource::Text { variable, digits } => {
-            keks.push(Arc::new(LocalKek::from_text(variable, digits)?));
-        }
-        KekSource::Port(port) => keks.push(port.clone()),
-    }
-    Ok(keks)
 }

@@ -13,11 +13,11 @@ use std::path::Path;
 use shiren_contract::seal::VaultError;
 
 use crate::files::{self, unreadable};
-use crate::kek::{KekSource, KeyEncryption, LocalKek};
+use crate::kek::{KekSource, KeyEncryption, LocalKek, next_file};
 use crate::layout::Layout;
 use crate::lock;
 use crate::record::{Check, KeyRecord};
-use crate::ring::{KekRing, next_file};
+use crate::ring::KekRing;
 use crate::store::{FileVault, VaultOptions};
 
 /// What a rotation did.

@@ -2,6 +2,8 @@
 
 use zeroize::Zeroizing;
 
+use crate::cipher::{self, CipherError, NONCE_BYTES, bind};
+
 /// Bytes of every key here.
 pub(crate) const KEY_BYTES: usize = 32;
 
@@ -37,6 +39,23 @@ impl SecretKey {
         &self.0
     }
 
+    /// Encrypts by XChaCha20-Poly1305 under a random nonce: nonce, ciphertext and tag. `place` binds it to
+    /// where it stands, part by part: who opens must give the same parts.
+    ///
+    /// # Errors
+    /// [`CipherError`]: no random bytes, or more bytes than one nonce may encrypt.
+    pub fn seal(&self, place: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>, CipherError> {
+        let (nonce, ciphertext) = cipher::encrypt(self, &bind(place), plain)?;
+        Ok([nonce.as_slice(), ciphertext.as_slice()].concat())
+    }
+
+    /// The plain bytes of [`SecretKey::seal`]; `None` when they are damaged, or key or place is another.
+    #[must_use]
+    pub fn open(&self, place: &[&[u8]], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES)?;
+        cipher::decrypt(self, nonce, &bind(place), ciphertext).map(Zeroizing::new)
+    }
+
     fn zeroed() -> Self {
         Self(Box::new(Zeroizing::new([0; KEY_BYTES])))
     }
@@ -45,5 +64,33 @@ impl SecretKey {
 impl std::fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SecretKey(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sealed_opens_at_its_place_alone() {
+        let key = SecretKey::random().unwrap();
+        let sealed = key.seal(&[b"a", b"b"], b"plain").unwrap();
+        let plain = key.open(&[b"a", b"b"], &sealed).unwrap();
+        assert_eq!(plain.as_slice(), b"plain");
+        assert!(key.open(&[b"ab", b""], &sealed).is_none());
+        assert!(
+            SecretKey::random()
+                .unwrap()
+                .open(&[b"a", b"b"], &sealed)
+                .is_none()
+        );
+        for end in 0..sealed.len() {
+            assert!(key.open(&[b"a", b"b"], &sealed[..end]).is_none(), "{end}");
+        }
+        for at in 0..sealed.len() {
+            let mut damaged = sealed.clone();
+            damaged[at] ^= 1;
+            assert!(key.open(&[b"a", b"b"], &damaged).is_none(), "{at}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use shiren_schemas::records::Sealed;
 use crate::cache::Cache;
 use crate::cipher::{self, NONCE_BYTES, bind};
 use crate::files::{self, unreadable};
-use crate::kek::{KekSource, KeyEncryption, LocalKek};
+use crate::kek::{KekSource, KeyEncryption};
 use crate::key_id::{Epoch, KeyId};
 use crate::layout::Layout;
 use crate::lock;
@@ -131,9 +131,7 @@ impl FileVault {
                 let what = "is missing, but there are keys beside it: bring it from a backup";
                 return Err(unreadable(&path, what));
             }
-            if let KekSource::File(file) = &options.kek {
-                make_kek(file)?;
-            }
+            options.kek.make_missing()?;
             let kek = KekRing::load(&options.kek)?.first()?;
             files::create(&path, &Check::make(kek.as_ref(), &path)?)?;
         }
@@ -317,19 +315,4 @@ fn destroyed(id: &KeyId) -> VaultError {
     VaultError::KeyDestroyed {
         key_id: id.to_string(),
     }
-}
-
-fn make_kek(file: &Path) -> Result<(), VaultError> {
-    if files::exists(file)? {
-        return Ok(());
-    }
-    if let Some(parent) = file
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-    {
-        files::make_dir(parent)?;
-    }
-    let key = SecretKey::random().map_err(|error| unreadable(file, error))?;
-    files::create(file, &LocalKek::new(key).file_text())?;
-    Ok(())
 }
