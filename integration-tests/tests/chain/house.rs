@@ -86,6 +86,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("shiren-vault", &["shiren-contract", "shiren-schemas"]),
     ("shiren-idcard", &[]),
+    (
+        "shiren-authority",
+        &[
+            "shiren-contract",
+            "shiren-idcard",
+            "shiren-schemas",
+            "shiren-vault",
+        ],
+    ),
 ];
 
 /// Crates that wire everything together: any arrow may start here, none may end here.
