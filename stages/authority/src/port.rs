@@ -87,7 +87,8 @@ pub struct IdentityClaim {
     pub name: Name,
     /// Number.
     pub number: IdNumber,
-    /// The card's validity, where the scene asks for it.
+    /// The card's validity, where the scene asks for it and it was read whole: no last day is a card
+    /// without an end here.
     pub validity: Option<Validity>,
     /// The day on which validity must hold: the case's, not the clock's.
     pub today: Date,

@@ -9,6 +9,7 @@
 )]
 
 mod bad_files;
+mod cost;
 mod imports;
 mod limits;
 mod replies;

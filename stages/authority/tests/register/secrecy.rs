@@ -138,3 +138,24 @@ fn claims_and_register_show_themselves_masked() {
         assert!(!shown.contains(secret), "{secret}: {shown}");
     }
 }
+
+/// Does not compile when one of the types can be serialised.
+#[test]
+fn nobody_serialises_a_person_by_accident() {
+    use serde::Serialize;
+
+    trait OneWay<Why> {
+        fn here() {}
+    }
+    struct Serialisable;
+    impl<T> OneWay<()> for T {}
+    impl<T: Serialize> OneWay<Serialisable> for T {}
+
+    // Two ways to `here` are one too many for the compiler.
+    <Name as OneWay<_>>::here();
+    <Picture as OneWay<_>>::here();
+    <Template as OneWay<_>>::here();
+    <PortraitClaim as OneWay<_>>::here();
+    <shiren_idcard::IdNumber as OneWay<_>>::here();
+    <shiren_authority::IdentityClaim as OneWay<_>>::here();
+}
