@@ -15,6 +15,7 @@ mod graph;
 mod models;
 mod policy;
 mod publish;
+mod register;
 mod run;
 mod topics;
 mod validate;
@@ -122,6 +123,9 @@ enum Command {
     /// The key store that pictures are sealed under
     #[command(subcommand)]
     Vault(vault::VaultCommand),
+    /// The persons that the local register vouches for
+    #[command(subcommand)]
+    Register(register::RegisterCommand),
     /// Make a calibration table from pairs of your own
     Calibrate(calibrate::CalibrateArgs),
     /// Measure
@@ -177,6 +181,7 @@ pub fn main() -> ExitCode {
         Command::Liveness(args) => answer::picture(&place, RequestKind::Liveness, &args),
         Command::Models(command) => models::models(&place, &command),
         Command::Vault(command) => vault::vault(&place, &command),
+        Command::Register(command) => register::register(&place, &command),
         Command::Calibrate(args) => calibrate::calibrate(&place, &args),
         Command::Bench(BenchCommand::Accuracy(args)) => accuracy::accuracy(&place, &args),
         Command::Bench(BenchCommand::Attributes(args)) => {

@@ -6,16 +6,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use shiren_contract::still::Pixels;
-use shiren_detect::Detect;
-use shiren_embed::Embed;
 use shiren_models::manifest::Metric;
 use shiren_models::{Template, score};
-use shiren_schemas::records::{PictureRole, ReferenceKind, StillPicture};
-use shiren_stills::StillDecoder;
 
 use crate::site::Site;
-use crate::stages;
+use crate::templates::Templates;
 
 /// One line of the list.
 pub(crate) struct Pair {
@@ -48,13 +43,8 @@ pub(crate) fn score_list(
     let metric = metric(&site)?;
     let pairs = read_pairs(list)?;
     let folder = list.parent().unwrap_or(Path::new("")).to_owned();
-    let build = |error: shiren_runtime::BuildError| anyhow::anyhow!("{error}");
-    let mut templates = Templates {
-        decoder: StillDecoder::new(),
-        detect: stages::build_detect(&site).map_err(build)?,
-        embed: stages::build_embed(&site).map_err(build)?,
-        site,
-        min_face_px,
+    let mut templates = KnownTemplates {
+        templates: Templates::open(site, min_face_px)?,
         known: HashMap::new(),
     };
     let bar = ProgressBar::new(pairs.len() as u64).with_style(ProgressStyle::with_template(
@@ -85,13 +75,9 @@ pub(crate) fn score_list(
     })
 }
 
-/// Pictures to templates, as the chain makes them.
-struct Templates {
-    decoder: StillDecoder,
-    site: Arc<Site>,
-    detect: Detect,
-    embed: Embed,
-    min_face_px: u32,
+/// Templates of pictures, each made once.
+struct KnownTemplates {
+    templates: Templates,
     known: HashMap<PathBuf, Result<Template, String>>,
 }
 
@@ -158,42 +144,21 @@ fn read_pairs(path: &Path) -> anyhow::Result<Vec<Pair>> {
     Ok(pairs)
 }
 
-impl Templates {
+impl KnownTemplates {
     /// The subject's template, or the code for which there is none.
     fn of(&mut self, path: &Path) -> anyhow::Result<Result<Template, String>> {
         if let Some(known) = self.known.get(path) {
             return Ok(known.clone());
         }
         let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-        let template = self.make(bytes);
+        let template = self.templates.template(bytes);
+        let template = template
+            .map(|template| Template {
+                model: template.model,
+                values: template.values,
+            })
+            .map_err(|rejection| rejection.code.id.to_owned());
         self.known.insert(path.to_owned(), template.clone());
         Ok(template)
-    }
-
-    fn make(&mut self, bytes: Vec<u8>) -> Result<Template, String> {
-        let header = self
-            .decoder
-            .header(&bytes, &self.site.still_limits())
-            .map_err(|error| error.code.id.to_owned())?;
-        let still = StillPicture {
-            role: PictureRole::Reference,
-            reference_kind: Some(ReferenceKind::OnFile),
-            format: header.format,
-            width: 0,
-            height: 0,
-            orientation: i32::from(header.orientation),
-            bytes,
-            sealed: None,
-        };
-        let code = |rejection: shiren_contract::stage::Rejection| rejection.code.id.to_owned();
-        let picture = self
-            .detect
-            .subject_picture(&still, self.min_face_px)
-            .map_err(|refusal| code(refusal.rejection))?;
-        let template = self.embed.template(&picture).map_err(code)?;
-        Ok(Template {
-            model: template.model,
-            values: template.values,
-        })
     }
 }

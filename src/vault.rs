@@ -1,5 +1,6 @@
 //! The site's key store: how it is opened, and the thread that destroys expired keys.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -22,20 +23,24 @@ pub const UPKEEP_EVERY: Duration = Duration::from_secs(30);
 #[must_use]
 pub fn options(site: &Site) -> VaultOptions {
     let settings = &site.topology.vault;
-    // Compose files and unit files pass unset variables on as empty ones.
-    let variable = std::env::var_os(KEK_VARIABLE).filter(|digits| !digits.is_empty());
-    let kek = match variable {
-        Some(digits) => KekSource::Text {
-            variable: KEK_VARIABLE.to_owned(),
-            // What is not even text is refused as no digits, rather than passed over for the file.
-            digits: Zeroizing::new(digits.to_string_lossy().into_owned()),
-        },
-        None => KekSource::File(site.home.join(&settings.kek_file)),
-    };
+    let kek = kek(KEK_VARIABLE, site.home.join(&settings.kek_file));
     VaultOptions {
         epoch_ms: settings.epoch_ms,
         key_ttl_ms: settings.key_ttl_ms,
         ..VaultOptions::new(site.home.join(&settings.dir), kek)
+    }
+}
+
+/// A key-encryption key of the environment, which wins, or of a file.
+pub(crate) fn kek(variable: &str, file: PathBuf) -> KekSource {
+    // Compose files and unit files pass unset variables on as empty ones.
+    match std::env::var_os(variable).filter(|digits| !digits.is_empty()) {
+        Some(digits) => KekSource::Text {
+            variable: variable.to_owned(),
+            // What is not even text is refused as no digits, rather than passed over for the file.
+            digits: Zeroizing::new(digits.to_string_lossy().into_owned()),
+        },
+        None => KekSource::File(file),
     }
 }
 

@@ -89,7 +89,7 @@ pub fn vault_in(folder: &Path) -> [(&'static str, String); 2] {
     ]
 }
 
-/// A site whose embedded log and key store lie in `folder`.
+/// A site whose embedded log, key store and register lie in `folder`.
 ///
 /// # Panics
 /// When the topology is refused.
@@ -97,7 +97,19 @@ pub fn vault_in(folder: &Path) -> [(&'static str, String); 2] {
 pub fn embedded(folder: &Path, changes: &[(&str, &str)]) -> Arc<Site> {
     let log = format!("dir = {:?}", folder.join("log"));
     let vault = vault_in(folder);
+    let path = |name: &str| format!("{:?}", folder.join(name));
+    let register = [
+        (
+            "\nfile = \"register\"",
+            format!("\nfile = {}", path("register")),
+        ),
+        (
+            "kek_file = \"register.kek\"",
+            format!("kek_file = {}", path("register.kek")),
+        ),
+    ];
     let mut all = vec![("dir = \"log\"", log.as_str())];
+    all.extend(register.iter().map(|(from, to)| (*from, to.as_str())));
     all.extend(vault.iter().map(|(from, to)| (*from, to.as_str())));
     all.extend_from_slice(changes);
     let file = folder.join("topology.toml");

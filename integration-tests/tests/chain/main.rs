@@ -15,6 +15,7 @@ mod own_model;
 mod pad_splits;
 mod policy;
 mod refusals;
+mod register;
 mod sealing;
 mod trace;
 mod validate;

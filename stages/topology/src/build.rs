@@ -9,6 +9,7 @@ use crate::model::{
     Stills, Topics, Topology, Vault,
 };
 use crate::quality::Quality;
+use crate::register::Register;
 use crate::values::Values;
 
 /// A path that is read here and not to be had: a slip between this file and the settings table.
@@ -66,6 +67,7 @@ pub(crate) fn build(values: &Values) -> Result<Topology, Undeclared> {
             roll_max_degrees: number(values, "detect.roll_max_degrees")?,
             subject_min_margin: number(values, "detect.subject_min_margin")?,
         },
+        register: Register::read(values)?,
         policy: Policy {
             versions_max: int(values, "policy.versions_max")?,
             version_max_wait_ms: int(values, "policy.version_max_wait_ms")?,
@@ -154,7 +156,7 @@ pub(crate) fn scene(values: &Values, name: &str) -> Result<Scene, Undeclared> {
     })
 }
 
-fn int<T: TryFrom<i64>>(values: &Values, path: &str) -> Result<T, Undeclared> {
+pub(crate) fn int<T: TryFrom<i64>>(values: &Values, path: &str) -> Result<T, Undeclared> {
     values
         .integer(path)
         .and_then(|n| T::try_from(n).ok())
@@ -165,7 +167,7 @@ pub(crate) fn number(values: &Values, path: &str) -> Result<f64, Undeclared> {
     values.number(path).ok_or_else(|| path.to_owned())
 }
 
-fn text(values: &Values, path: &str) -> Result<String, Undeclared> {
+pub(crate) fn text(values: &Values, path: &str) -> Result<String, Undeclared> {
     values
         .text(path)
         .map(str::to_owned)

@@ -12,6 +12,7 @@ mod model;
 mod problem;
 mod quality;
 mod reader;
+mod register;
 mod rules;
 mod scenes;
 mod settings;
@@ -27,6 +28,7 @@ pub use model::{
 };
 pub use problem::{Problem, ProblemCode, Severity};
 pub use quality::{Quality, QualityDetail, QualityLimits};
+pub use register::Register;
 pub use scenes::{parse_scene, scene_settings};
 pub use settings::{Absent, Form, Kind, SETTINGS, Setting, settings_markdown};
 

@@ -10,6 +10,7 @@ use shiren_schemas::records::Lane;
 
 use crate::problem::Problem;
 use crate::quality::Quality;
+use crate::register::Register;
 
 /// The whole of `topology.toml` with defaults and environment applied.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct Topology {
     pub policy: Policy,
     /// The key store, and how long its keys live.
     pub vault: Vault,
+    /// The local register of persons.
+    pub register: Register,
     /// Limits on the quality of faces.
     pub quality: Quality,
     /// Policy by scene that the topic is seeded with; `default` is always among them.

@@ -227,6 +227,14 @@ pub const SETTINGS: &[Setting] = &[
     text("vault.kek_file", Form::Any, Absent::Text("vault/kek"), "File of the key-encryption key, relative to `SHIREN_HOME`, for its owner alone. `SHIREN_VAULT_KEK` in the environment (64 hexadecimal digits) wins over it."),
     integer("vault.epoch_ms", MINUTE_MS, 15 * MINUTE_MS, DAY_MS, "Length of an epoch: each tenant has a key of its own in each."),
     integer("vault.key_ttl_ms", MINUTE_MS, DAY_MS, YEAR_MS, "From an epoch's end to the destruction of its keys: what they sealed is erased then, however long the log keeps it."),
+    // register
+    text("register.file", Form::Any, Absent::Text("register"), "File of the local register of persons, relative to `SHIREN_HOME`."),
+    text("register.kek_file", Form::Any, Absent::Text("register.kek"), "File of its key, relative to `SHIREN_HOME`, for its owner alone. `SHIREN_REGISTER_KEK` in the environment (64 hexadecimal digits) wins over it."),
+    integer("register.max_persons", 1, 100_000, 10_000_000, "Most persons; all but their portraits are held in memory."),
+    integer("register.max_bytes", 1024, 4 * 1024 * MIB, 64 * 1024 * MIB, "Largest file of the register."),
+    integer("register.portrait_max_bytes", 1024, 4 * MIB, 32 * MIB, "Largest file of a portrait."),
+    integer("register.import_max_rows", 1, 200_000, 10_000_000, "Most rows of an imported table."),
+    integer("register.import_max_bytes", 1024, 64 * MIB, 1024 * MIB, "Largest table that is imported."),
     // quality: limits are published practice where one is named, else reasoned; none was fitted to pictures
     number("quality.min_presence", 0.0, 0.5, 1.0, "Least face flag of the mesh: even odds."),
     number("quality.comparison.max_yaw_degrees", 0.0, 35.0, 90.0, "Largest yaw either way, to be compared; embedders are trained on near-frontal faces, wider ones are missed more often."),
