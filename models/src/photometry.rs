@@ -29,7 +29,7 @@ pub struct Photometry {
     /// Variance of the Laplacian of luma (4 neighbours), in squared levels; no more than its median size bears out.
     pub sharpness: f64,
     /// How far block coding coarsened the face: excess of the steps across a grid of 8 picture pixels, times a block's
-    /// share of the face; 0 without a grid, about 0.05 at JPEG quality 20.
+    /// share of the face; 0 without a grid.
     pub blockiness: f64,
     /// Mean luma, 0 to 255.
     pub brightness: f64,

@@ -259,7 +259,7 @@ pub const SETTINGS: &[Setting] = &[
     number("quality.live.enrolment_min_inter_eye_px", 0.0, 90.0, 1000.0, "The same, to be enrolled; ISO/IEC 19794-5 and ICAO Doc 9303 ask 90 of a photo that others shall use."),
     number("quality.live.comparison_min_sharpness", 0.0, 15.0, 10000.0, "Least variance of the Laplacian at 128 px, to be compared."),
     number("quality.live.enrolment_min_sharpness", 0.0, 60.0, 10000.0, "The same, to be enrolled."),
-    number("quality.live.comparison_max_blockiness", 0.0, 0.05, 10.0, "Largest excess of the steps across an 8-pixel grid over those elsewhere, times a block's share of the face, to be compared; JPEG quality 20 is about 0.05 (docs/accuracy.md)."),
+    number("quality.live.comparison_max_blockiness", 0.0, 0.05, 10.0, "Largest excess of the steps across an 8-pixel grid over those elsewhere, times a block's share of the face, to be compared; chosen by how strongly JPEGs were compressed, not by errors (docs/accuracy.md)."),
     number("quality.live.enrolment_max_blockiness", 0.0, 0.03, 10.0, "The same, to be enrolled."),
     number("quality.on_file.comparison_min_inter_eye_px", 0.0, 24.0, 1000.0, "Least distance of the eyes of a photo on file, to be compared; as live."),
     number("quality.on_file.enrolment_min_inter_eye_px", 0.0, 60.0, 1000.0, "The same, to be enrolled; ISO/IEC 19794-5: at least 60."),
