@@ -9,12 +9,13 @@ use shiren_models::face_view::face_view;
 use shiren_models::liveness::{Measured, ViewSize};
 use shiren_models::{BoundingBox, Face as Found, crop};
 use shiren_schemas::records::{
-    BoundingBox as Box_, CheckState, Crop, Face, FaceView, FacedPicture, PictureRole, StillPicture,
+    BoundingBox as Box_, CheckState, Crop, Face, FaceView, FacedPicture, PictureRole,
 };
 use shiren_stills::StillDecoder;
 
 use crate::site::Site;
 use crate::stages;
+use crate::templates::still_picture;
 
 /// The stages that a picture goes through, each as the chain builds it.
 pub(crate) struct Judge {
@@ -134,16 +135,7 @@ impl Judge {
             .decoder
             .decode(&bytes, limits)
             .map_err(|e| e.code.id.to_owned())?;
-        let still = StillPicture {
-            role: PictureRole::Probe,
-            reference_kind: None,
-            format: header.format,
-            width: 0,
-            height: 0,
-            orientation: i32::from(header.orientation),
-            bytes,
-            sealed: None,
-        };
+        let still = still_picture(PictureRole::Probe, None, &header, bytes);
         let found = self.detect.subject_picture(&still, self.min_face_px);
         let picture = found.map_err(|refusal| refusal.rejection.code.id.to_owned())?;
         let face = subject(&picture).ok_or("no_face")?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shiren_contract::stage::Rejection;
-use shiren_contract::still::Pixels;
+use shiren_contract::still::{Pixels, StillHeader};
 use shiren_detect::Detect;
 use shiren_embed::Embed;
 use shiren_schemas::records::{PictureRole, ReferenceKind, StillPicture, Template};
@@ -46,20 +46,31 @@ impl Templates {
             .decoder
             .header(&bytes, &self.site.still_limits())
             .map_err(|error| Rejection::new(error.code, error.detail))?;
-        let still = StillPicture {
-            role: PictureRole::Reference,
-            reference_kind: Some(ReferenceKind::OnFile),
-            format: header.format,
-            width: 0,
-            height: 0,
-            orientation: i32::from(header.orientation),
-            bytes,
-            sealed: None,
-        };
+        let kind = Some(ReferenceKind::OnFile);
+        let still = still_picture(PictureRole::Reference, kind, &header, bytes);
         let picture = self
             .detect
             .subject_picture(&still, self.min_face_px)
             .map_err(|refusal| refusal.rejection)?;
         self.embed.template(&picture)
+    }
+}
+
+/// A picture as `detect` reads it; its size is what the decoder finds.
+pub(crate) fn still_picture(
+    role: PictureRole,
+    reference_kind: Option<ReferenceKind>,
+    header: &StillHeader,
+    bytes: Vec<u8>,
+) -> StillPicture {
+    StillPicture {
+        role,
+        reference_kind,
+        format: header.format,
+        width: 0,
+        height: 0,
+        orientation: i32::from(header.orientation),
+        bytes,
+        sealed: None,
     }
 }

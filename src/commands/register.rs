@@ -101,19 +101,16 @@ fn import(site: Arc<Site>, args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let min_face_px = site.topology.scenes.get("default");
     let min_face_px = min_face_px.map_or(40, |scene| scene.min_face_px);
     let model = model(&site)?;
-    // Models are opened only for a table that has portraits.
-    let mut templates = None;
+    // Models are opened only for a table that has portraits, and once, also where they cannot be.
+    let mut templates: Option<Result<Templates, String>> = None;
     let mut embed = |bytes: &[u8]| -> Result<Template, PortraitRefused> {
-        if templates.is_none() {
-            let opened = Templates::open(Arc::clone(&site), min_face_px);
-            templates = Some(opened.map_err(|error| refused_by_fault(&error))?);
-        }
+        let opened = templates.get_or_insert_with(|| {
+            Templates::open(Arc::clone(&site), min_face_px).map_err(|error| error.to_string())
+        });
+        let templates = opened.as_mut().map_err(|error| refused_by_fault(error))?;
         let refused = |rejection: shiren_contract::stage::Rejection| PortraitRefused {
             code: rejection.code,
             what: rejection.detail,
-        };
-        let Some(templates) = &mut templates else {
-            return Err(refused_by_fault(&"no models"));
         };
         let template = templates.template(bytes.to_vec()).map_err(refused)?;
         Template::new(model.clone(), template.values).map_err(|error| refused_by_fault(&error))
