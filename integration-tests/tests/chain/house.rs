@@ -44,7 +44,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("apache-avro", &["shiren-schemas"]),
     ("turbojpeg", &["shiren-stills"]),
     ("chacha20poly1305", &["shiren-vault"]),
-    ("qdrant-client", &[]),
+    ("qdrant-client", &["shiren-library"]),
+    ("qdrant-edge", &["shiren-library"]),
     ("ffmpeg-next", &[]),
 ];
 
@@ -95,6 +96,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "shiren-vault",
         ],
     ),
+    ("shiren-library", &["shiren-schemas"]),
 ];
 
 /// Crates that wire everything together: any arrow may start here, none may end here.
