@@ -2,8 +2,8 @@
 //!
 //! - Writes are serial. A batch is applied, brought to disk once, then answered.
 //! - Conditions are checked by reading before writing, under the lock of the only writer.
-//! - Searches run beside writes and beside the index's upkeep, which has a thread of its own. They pause
-//!   only while the write-ahead log is renewed ([`shard`]).
+//! - Upkeep of the index has a thread of its own. Searches run beside it, and pause only while the
+//!   write-ahead log is renewed ([`shard`]); writes wait for it ([`upkeep`]).
 
 mod points;
 mod reading;
@@ -172,7 +172,7 @@ impl Core {
     ) -> Result<(T, usize), LibraryError> {
         let writer = self.writer.try_lock_until(deadline);
         let mut writer = writer.ok_or(LibraryError::DeadlineExceeded {
-            at: "while another write ran",
+            at: "while another write, or upkeep of the index, ran",
         })?;
         let shard = self.shard(deadline)?;
         let (changed, points) = change(&shard);

@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use qdrant_edge::{
     CreateIndex, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeVectorParams,
@@ -26,11 +25,6 @@ const WAL: &str = "wal";
 const VECTOR: &str = "";
 /// Size of a file of the write-ahead log, bytes.
 const WAL_FILE_BYTES: usize = 4 << 20;
-/// What `EdgeShard::flush` panics with while an optimisation swaps segments.
-const SWAPPING: &str = "segment holder lock acquired";
-/// Longest wait for that swap, which takes milliseconds.
-const SWAP_MAX: Duration = Duration::from_secs(30);
-
 /// An open shard.
 pub(super) struct Shard {
     dir: PathBuf,
@@ -107,27 +101,12 @@ impl Shard {
         self.call("could not write", |edge| edge.update(operation))
     }
 
-    /// Brings all that was written to disk.
-    ///
-    /// `EdgeShard::flush` panics on an error, and also when it meets an optimisation that swaps
-    /// segments: then the swap is waited for.
+    /// Brings all that was written to disk. Never beside an optimisation: the engine would panic.
     pub(super) fn flush(&self) -> Result<(), LibraryError> {
-        let give_up = Instant::now() + SWAP_MAX;
-        loop {
-            // Waits for a swap that is under way, so that the panic is rare.
-            self.call("could not be read", |edge| {
-                edge.info();
-                Ok(())
-            })?;
-            match self.call("could not flush", |edge| {
-                edge.flush();
-                Ok(())
-            }) {
-                Err(LibraryError::Failed { what, .. })
-                    if what.contains(SWAPPING) && Instant::now() < give_up => {}
-                flushed => return flushed,
-            }
-        }
+        self.call("could not flush", |edge| {
+            edge.flush();
+            Ok(())
+        })
     }
 
     /// Merges, indexes and cleans segments of which more than `erased_ratio` is erased.

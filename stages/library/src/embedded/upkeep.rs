@@ -118,30 +118,35 @@ impl Core {
     }
 
     fn index(&self) -> Result<(), LibraryError> {
-        self.optimise(self.options.erased_ratio_max)?;
-        let log_bytes = self.shard.read().log_bytes()?;
-        if log_bytes >= self.options.log_max_mib << 20 {
-            self.renew_log()?;
-        }
-        Ok(())
+        let max_bytes = self.options.log_max_mib << 20;
+        self.upkeep(self.options.erased_ratio_max, |log_bytes| {
+            log_bytes >= max_bytes
+        })
     }
 
     fn sweep(&self) -> Result<(), LibraryError> {
-        self.optimise(0.0)?;
-        self.renew_log()
+        self.upkeep(0.0, |_| true)
     }
 
-    /// Searches and writes go on meanwhile.
-    fn optimise(&self, erased_ratio: f64) -> Result<(), LibraryError> {
-        self.shard.read().optimise(erased_ratio)
-    }
-
-    /// Nothing else goes on meanwhile.
-    fn renew_log(&self) -> Result<(), LibraryError> {
+    /// Searches go on meanwhile, and writes wait: what is removed during an optimisation the engine keeps
+    /// in memory alone until it has ended, and a process that is killed before would bring it back.
+    fn upkeep(
+        &self,
+        erased_ratio: f64,
+        is_log_due: impl FnOnce(u64) -> bool,
+    ) -> Result<(), LibraryError> {
         let mut writer = self.writer.lock();
-        self.shard.write().renew_log(&self.options)?;
-        // Closing flushed.
+        let log_bytes = {
+            let shard = self.shard.read();
+            shard.optimise(erased_ratio)?;
+            shard.flush()?;
+            shard.log_bytes()?
+        };
         writer.is_dirty = false;
+        if is_log_due(log_bytes) {
+            // Now searches wait, too.
+            self.shard.write().renew_log(&self.options)?;
+        }
         Ok(())
     }
 }
