@@ -7,6 +7,7 @@ mod bench_chain;
 mod bench_memory;
 mod bench_pad;
 mod bench_record;
+mod bench_search;
 mod calibrate;
 mod demo;
 mod docs;
@@ -148,6 +149,8 @@ enum BenchCommand {
     Pad(bench_pad::PadArgs),
     /// Peak memory of a worker process that gets more than it can do
     Memory(bench_memory::MemoryArgs),
+    /// The face library: inserts, search times and recall against exact search, on templates made from numbers
+    Search(bench_search::SearchArgs),
     /// Keep a result in benches/results; scripts/bench calls it
     #[command(hide = true)]
     Record(bench_record::RecordArgs),
@@ -190,6 +193,7 @@ pub fn main() -> ExitCode {
         Command::Bench(BenchCommand::Chain(args)) => bench_chain::chain(&place, &args),
         Command::Bench(BenchCommand::Memory(args)) => bench_memory::memory(&place, &args),
         Command::Bench(BenchCommand::Pad(args)) => bench_pad::pad(&place, &args),
+        Command::Bench(BenchCommand::Search(args)) => bench_search::search(&args),
         Command::Bench(BenchCommand::Record(args)) => bench_record::record(&args),
         Command::Docs(command) => docs::docs(&command),
     };

@@ -5,6 +5,7 @@ mod figures;
 mod hop;
 mod memory;
 mod micro;
+mod search;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -27,10 +28,11 @@ struct Section {
     tables: fn(&Measurement) -> anyhow::Result<String>,
 }
 
-const SECTIONS: [Section; 4] = [
+const SECTIONS: [Section; 5] = [
     chain::SECTION,
     hop::SECTION,
     memory::SECTION,
+    search::SECTION,
     micro::SECTION,
 ];
 

@@ -69,6 +69,20 @@ impl Target {
         }
     }
 
+    /// The figure at `pointer` of the result against a limit of its own.
+    pub(super) fn at(
+        result: &Value,
+        pointer: &str,
+        bound: Bound,
+        limit: f64,
+        decimals: usize,
+    ) -> Self {
+        Self {
+            limit: Some(limit),
+            ..Self::of(result, pointer, bound, "", decimals)
+        }
+    }
+
     /// Says of what the figure is.
     pub(super) fn named(mut self, words: &str) -> Self {
         self.figure = format!("{}, {words}", self.figure);

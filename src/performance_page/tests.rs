@@ -77,11 +77,23 @@ fn micro() -> Value {
     ] })
 }
 
-fn all() -> [Option<Measurement>; 4] {
+fn search(recall: f64, p50_ms: f64) -> Value {
+    json!({
+        "faces": 50_000, "dimension": 512, "recall_at_1": recall,
+        "scopes": [{
+            "name": "all libraries", "faces": 50_000, "p50_ms": p50_ms, "p99_ms": 3.0, "recall_at_1": recall,
+            "exact": { "p50_ms": 4.0, "p99_ms": 6.0 },
+            "brute_force": { "p50_ms": 9.0, "p99_ms": 10.0, "recall_at_1": 1.0 },
+        }],
+    })
+}
+
+fn all() -> [Option<Measurement>; 5] {
     [
         measured("shiren bench chain --json", chain(1.28, 0.66)),
         measured("hop", hop(0.91)),
         measured("memory", memory(900.4)),
+        measured("search", search(0.9995, 1.25)),
         measured("micro", micro()),
     ]
 }
@@ -113,6 +125,21 @@ fn targets_are_met_or_missed_by_the_figures() {
         lines(&page, "| [memory]"),
         ["| [memory](#memory) | `peak_resident_mib` | at most 1024 | 900 | met |"]
     );
+    assert_eq!(
+        lines(&page, "| [search]"),
+        [
+            "| [search](#search) | `recall_at_1` | at least 0.999 | 0.9995 | met |",
+            "| [search](#search) | `p50_ms`, all libraries; brute force | at most 9 | 1.25 | met |",
+        ]
+    );
+    assert_eq!(
+        lines(&page, "| all libraries"),
+        [
+            "| all libraries | 50000 | the library | 1.25 | 3.00 | 0.9995 | – |",
+            "| all libraries | 50000 | the library, exact | 4.00 | 6.00 | – | – |",
+            "| all libraries | 50000 | brute force | 9.00 | 10.00 | 1.0000 | – |",
+        ]
+    );
 }
 
 #[test]
@@ -121,6 +148,7 @@ fn other_figures_turn_the_words_round() {
     other[0] = measured("chain", chain(1.15, 0.8));
     other[1] = measured("hop", hop(0.79));
     other[2] = measured("memory", memory(1024.5));
+    other[3] = measured("search", search(0.9989, 9.1));
     let page = page(&other).unwrap();
     let chain = lines(&page, "| [chain]");
     assert!(
@@ -133,6 +161,11 @@ fn other_figures_turn_the_words_round() {
     );
     assert!(lines(&page, "| [hop]")[0].ends_with("| **missed** |"));
     assert!(lines(&page, "| [memory]")[0].ends_with("| **missed** |"));
+    let search = lines(&page, "| [search]");
+    assert!(
+        search.iter().all(|line| line.ends_with("| **missed** |")),
+        "{search:?}"
+    );
 }
 
 #[test]

@@ -46,6 +46,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("chacha20poly1305", &["shiren-vault"]),
     ("qdrant-client", &["shiren-library"]),
     ("qdrant-edge", &["shiren-library"]),
+    ("usearch", &["shiren-bench-search"]),
     ("ffmpeg-next", &[]),
 ];
 
@@ -86,6 +87,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["shiren-contract", "shiren-models", "shiren-schemas"],
     ),
     ("shiren-vault", &["shiren-contract", "shiren-schemas"]),
+    ("shiren-library", &["shiren-schemas"]),
+    ("shiren-bench-search", &["shiren-library"]),
     ("shiren-idcard", &[]),
     (
         "shiren-authority",
@@ -96,7 +99,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "shiren-vault",
         ],
     ),
-    ("shiren-library", &["shiren-schemas"]),
 ];
 
 /// Crates that wire everything together: any arrow may start here, none may end here.
