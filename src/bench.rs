@@ -3,6 +3,7 @@
 pub mod attributes;
 pub mod criterion;
 pub mod floor;
+pub mod identification;
 pub mod measurement;
 pub mod pictures;
 pub mod ranking;

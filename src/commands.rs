@@ -4,6 +4,7 @@ mod accuracy;
 mod answer;
 mod bench_attributes;
 mod bench_chain;
+mod bench_identification;
 mod bench_memory;
 mod bench_pad;
 mod bench_record;
@@ -13,6 +14,7 @@ mod demo;
 mod docs;
 mod explain;
 mod graph;
+mod library;
 mod models;
 mod policy;
 mod publish;
@@ -127,7 +129,10 @@ enum Command {
     /// The persons that the local register vouches for
     #[command(subcommand)]
     Register(register::RegisterCommand),
-    /// Make a calibration table from pairs of your own
+    /// Libraries of faces, and who is in them
+    #[command(subcommand)]
+    Library(library::LibraryCommand),
+    /// Make a calibration table from pairs of your own, or from the persons of a library
     Calibrate(calibrate::CalibrateArgs),
     /// Measure
     #[command(subcommand)]
@@ -145,6 +150,8 @@ enum BenchCommand {
     Attributes(bench_attributes::AttributesArgs),
     /// CPU of the fused chain against floors measured beside it
     Chain(bench_chain::ChainArgs),
+    /// Open-set identification (1:N) over pictures of known persons, by ISO/IEC 19795-1
+    Identification(bench_identification::IdentificationArgs),
     /// Presentation attack detection over a list of pictures, by ISO/IEC 30107-3
     Pad(bench_pad::PadArgs),
     /// Peak memory of a worker process that gets more than it can do
@@ -185,12 +192,16 @@ pub fn main() -> ExitCode {
         Command::Models(command) => models::models(&place, &command),
         Command::Vault(command) => vault::vault(&place, &command),
         Command::Register(command) => register::register(&place, &command),
+        Command::Library(command) => library::library(&place, &command),
         Command::Calibrate(args) => calibrate::calibrate(&place, &args),
         Command::Bench(BenchCommand::Accuracy(args)) => accuracy::accuracy(&place, &args),
         Command::Bench(BenchCommand::Attributes(args)) => {
             bench_attributes::attributes(&place, &args)
         }
         Command::Bench(BenchCommand::Chain(args)) => bench_chain::chain(&place, &args),
+        Command::Bench(BenchCommand::Identification(args)) => {
+            bench_identification::identification(&place, &args)
+        }
         Command::Bench(BenchCommand::Memory(args)) => bench_memory::memory(&place, &args),
         Command::Bench(BenchCommand::Pad(args)) => bench_pad::pad(&place, &args),
         Command::Bench(BenchCommand::Search(args)) => bench_search::search(&args),

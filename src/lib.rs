@@ -3,12 +3,18 @@
 //! This package is the `shiren` command and the wiring behind it: topology.toml to stages, log and
 //! runtime ([`site`]). A program with stages of its own uses [`site::Site`] with a registry of its own.
 
+pub mod authority;
 pub mod bench;
 pub mod case_reader;
+pub mod cases;
 pub mod checks;
 pub mod codes;
 pub mod commands;
 pub mod demo;
+mod dice;
+pub mod face_library;
+mod library_pairs;
+pub mod library_truth;
 pub mod one_shot;
 mod pairs;
 mod performance_page;
@@ -16,6 +22,7 @@ pub mod policy;
 mod presentations;
 pub mod register;
 pub mod requests;
+pub mod search_reach;
 pub mod site;
 pub mod stages;
 pub mod telemetry;

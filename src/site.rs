@@ -12,14 +12,12 @@ use shiren_contract::still::StillLimits;
 use shiren_log::{Applied, Log, TopicSpec};
 use shiren_models::{Manifest, ModelError};
 use shiren_runtime::{Options, PolicySource, SegmentOptions, WorkerBounds};
-use shiren_schemas::records::Mode;
+use shiren_schemas::records::{Lane, Mode};
 use shiren_schemas::topics::Topic;
 use shiren_topology::{LogSettings, Problem, Topology};
 
 use crate::policy;
 
-/// Bytes of a refused record that its dead letter keeps: framing and the first fields, no picture.
-const DEAD_LETTER_HEAD_MAX_BYTES: usize = 64;
 /// Times in a row that a worker is built anew before its process stops.
 const REBUILD_MAX_ATTEMPTS: u32 = 20;
 
@@ -159,6 +157,15 @@ impl Site {
         self.topology.stills.into()
     }
 
+    /// The lane whose workers read library commands: bulk, which waits for the library, or else the first.
+    #[must_use]
+    pub fn commands_lane(&self) -> Option<Lane> {
+        let t = &self.topology;
+        t.chain.iter().find(|stage| *stage == "enrol")?;
+        let bulk = t.lanes.iter().find(|lane| **lane == Lane::Bulk);
+        bulk.or(t.lanes.first()).copied()
+    }
+
     /// Every topic of the site, as it should be.
     #[must_use]
     pub fn topics(&self) -> Vec<TopicSpec> {
@@ -177,6 +184,12 @@ impl Site {
             ..spec(Topic::Policy, t.topics.requests_retention_ms)
         };
         let mut topics = vec![policy];
+        if self.commands_lane().is_some() {
+            topics.push(TopicSpec {
+                compacted: true,
+                ..spec(Topic::Library, t.topics.requests_retention_ms)
+            });
+        }
         for tenant in &t.tenants {
             let tenant = || tenant.clone();
             for lane in &t.lanes {
@@ -185,6 +198,10 @@ impl Site {
                     lane: *lane,
                 };
                 topics.push(spec(requests, t.topics.requests_retention_ms));
+            }
+            if self.commands_lane().is_some() {
+                let commands = Topic::LibraryCommands { tenant: tenant() };
+                topics.push(spec(commands, t.topics.library_commands_retention_ms));
             }
             for mode in Mode::ALL {
                 let verdicts = Topic::Verdicts {
@@ -264,6 +281,7 @@ impl Site {
                 .collect(),
             tenants: t.tenants.clone(),
             lanes: t.lanes.clone(),
+            commands_lane: self.commands_lane(),
             bundle_max_records: t.bundle.max_records,
             bundle_max_bytes: t.bundle.max_bytes,
             poll_max_wait: Duration::from_millis(t.bundle.poll_max_wait_ms),
@@ -285,7 +303,6 @@ impl Site {
                 .get("default")
                 .map_or(0, |scene| scene.expires_after_ms),
             max_record_bytes: t.topics.max_record_bytes,
-            dead_letter_head_max_bytes: DEAD_LETTER_HEAD_MAX_BYTES,
             host: host(),
         })
     }

@@ -1,24 +1,31 @@
 //! The stages that this program has, and how each is built from a site.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use shiren_admit::Admit;
+use shiren_authority_verify::AuthorityVerify;
+use shiren_contract::asking::AskingStage;
 use shiren_contract::stage::{Stage, StageDescriptor};
 use shiren_decode::Decode;
 use shiren_detect::Detect;
 use shiren_embed::Embed;
+use shiren_enrol::Enrol;
 use shiren_liveness::Liveness;
 use shiren_match::Match;
-use shiren_models::calibration::Table;
+use shiren_models::calibration::Calibration;
 use shiren_models::liveness::fusion::Fusion;
 use shiren_models::liveness::{PassiveLiveness, ViewSize};
 use shiren_models::{
     Classifier, DetectorOptions, FaceDetector, FaceEmbedder, FaceMesh, Manifest, ModelError, Role,
 };
 use shiren_quality::QualityStage;
-use shiren_runtime::{BuildError, Registry};
+use shiren_runtime::{AskBounds, BuildError, Registry};
+use shiren_schemas::records::RequestKind;
 use shiren_stills::StillDecoder;
 
+use crate::authority::SiteAuthority;
+use crate::face_library::{SiteLibrary, TemplateForm};
 use crate::site::Site;
 
 /// What the stages are, without building any: enough to check a topology.
@@ -31,13 +38,17 @@ pub fn descriptors() -> Vec<StageDescriptor> {
         QualityStage::DESCRIPTOR,
         Liveness::DESCRIPTOR,
         Embed::DESCRIPTOR,
-        Match::DESCRIPTOR,
+        <Match as AskingStage>::DESCRIPTOR,
+        <Enrol as AskingStage>::DESCRIPTOR,
+        <AuthorityVerify as AskingStage>::DESCRIPTOR,
     ]
 }
 
 /// The stages of this program, to be built for `site`: each worker builds its own.
 #[must_use]
 pub fn registry(site: &Arc<Site>) -> Registry {
+    let library = SiteLibrary::new(site);
+    let bounds = ask_bounds(&site.topology.library);
     Registry::new()
         .with(on(site, |site| Ok(build_admit(site))))
         .with(on(site, |site| {
@@ -50,7 +61,45 @@ pub fn registry(site: &Arc<Site>) -> Registry {
         .with(on(site, build_quality))
         .with(on(site, build_liveness))
         .with(on(site, build_embed))
-        .with(on(site, build_match))
+        .with_asking(library.clone(), bounds, on_asking(site, build_match))
+        .with_asking(library, bounds, on_asking(site, build_enrol))
+        .with_asking(
+            Arc::new(SiteAuthority::new(site)),
+            authority_bounds(&site.topology.authority),
+            on_asking(site, build_authority_verify),
+        )
+}
+
+fn ask_bounds(settings: &shiren_topology::Library) -> AskBounds {
+    AskBounds {
+        max_wait: Duration::from_millis(settings.ask_max_wait_ms),
+        call_max_wait: Duration::from_millis(settings.call_max_wait_ms),
+        max_attempts: settings.ask_max_attempts,
+        backoff: Duration::from_millis(settings.ask_backoff_ms),
+        breaker_max_failures: settings.breaker_max_failures,
+        breaker_pause: Duration::from_millis(settings.breaker_pause_ms),
+        max_calls: settings.calls_max,
+    }
+}
+
+fn authority_bounds(settings: &shiren_topology::Authority) -> AskBounds {
+    AskBounds {
+        max_wait: Duration::from_millis(settings.ask_max_wait_ms),
+        call_max_wait: Duration::from_millis(settings.call_max_wait_ms),
+        max_attempts: settings.ask_max_attempts,
+        backoff: Duration::from_millis(settings.ask_backoff_ms),
+        breaker_max_failures: settings.breaker_max_failures,
+        breaker_pause: Duration::from_millis(settings.breaker_pause_ms),
+        max_calls: settings.calls_max,
+    }
+}
+
+fn on_asking<S: AskingStage>(
+    site: &Arc<Site>,
+    build: impl Fn(&Site) -> Result<S, BuildError> + Send + Sync + 'static,
+) -> impl Fn() -> Result<S, BuildError> + Send + Sync + 'static {
+    let site = site.clone();
+    move || build(&site)
 }
 
 fn on<S: Stage>(
@@ -62,16 +111,33 @@ fn on<S: Stage>(
 }
 
 fn build_admit(site: &Site) -> Admit {
-    let chain = &site.topology.chain;
-    let behind = site.stages.iter().filter(|stage| {
-        stage.name != Admit::DESCRIPTOR.name && chain.iter().any(|name| name == stage.name)
-    });
+    let in_chain = |stage: &&StageDescriptor| {
+        let mut chain = site.topology.chain.iter();
+        chain.any(|name| name == stage.name)
+    };
+    // A kind that some stage exists to end, as match or authority-verify, has no answer in a chain without it.
+    let answered = |kind: &RequestKind| {
+        let ends =
+            |stage: &&StageDescriptor| stage.outputs.is_empty() && stage.kinds.contains(kind);
+        let mut ends = site.stages.iter().filter(ends).peekable();
+        ends.peek().is_none() || ends.any(|stage| in_chain(&stage))
+    };
+    let behind = site
+        .stages
+        .iter()
+        .filter(|stage| stage.name != Admit::DESCRIPTOR.name)
+        .filter(in_chain);
     Admit::new(shiren_admit::Config {
         kinds: behind
             .flat_map(|stage| stage.kinds.iter().copied())
+            .filter(answered)
             .collect(),
         policies: site.policies.clone(),
         deadline_max_ms: i64::try_from(site.topology.runtime.deadline_max_ms).unwrap_or(i64::MAX),
+        questions: shiren_admit::QuestionBounds {
+            libraries_max: site.topology.library.search_libraries_max,
+            persons_max: site.topology.library.search_persons_max,
+        },
     })
 }
 
@@ -220,26 +286,27 @@ pub fn build_embed(site: &Site) -> Result<Embed, BuildError> {
 }
 
 fn build_match(site: &Site) -> Result<Match, BuildError> {
-    let manifest = site.manifest()?;
-    let profile = manifest.profile(&site.topology.models.profile)?;
-    let entry = manifest.model(&profile.embedder)?;
-    let metric = entry
-        .output
-        .metric
-        .ok_or_else(|| format!("{}: no metric", profile.embedder))?;
-    let folder = site
-        .manifest_path()
-        .parent()
-        .map(std::path::Path::to_owned)
-        .unwrap_or_default();
-    let tables = entry
-        .calibration
-        .iter()
-        .map(|file| Table::load(&folder.join(file)));
     Ok(Match::new(shiren_match::Config {
         policies: site.policies.clone(),
-        model: profile.embedder.clone(),
-        metric,
-        tables: tables.collect::<Result<_, _>>()?,
+        calibration: calibration(site)?,
+        faces_per_person_max: site.topology.library.faces_per_person_max,
     }))
+}
+
+fn build_enrol(site: &Site) -> Result<Enrol, BuildError> {
+    Ok(Enrol::new(TemplateForm::of(site)?.model))
+}
+
+fn build_authority_verify(site: &Site) -> Result<AuthorityVerify, BuildError> {
+    Ok(AuthorityVerify::new(shiren_authority_verify::Config {
+        policies: site.policies.clone(),
+        calibration: calibration(site)?,
+    }))
+}
+
+/// Metric and tables of the profile's embedder.
+fn calibration(site: &Site) -> Result<Calibration, ModelError> {
+    let manifest = site.manifest()?;
+    let profile = manifest.profile(&site.topology.models.profile)?;
+    Calibration::load(&manifest, &profile.embedder)
 }

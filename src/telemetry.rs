@@ -19,6 +19,11 @@ impl Drop for Telemetry {
     }
 }
 
+/// Warnings, but for two that the face library's engine gives at every start and nobody can do anything about: it keeps what
+/// they ask for private.
+const DEFAULT_FILTER: &str =
+    "warn,qdrant_edge::common::flags=error,qdrant_edge::common::mmap::ops=error";
+
 /// Starts telemetry for this process. `RUST_LOG` filters the log (default `warn`), spans are
 /// exported where `OTEL_EXPORTER_OTLP_ENDPOINT` names a collector; without one they still carry
 /// the trace context from record to record.
@@ -36,7 +41,8 @@ pub fn start() -> anyhow::Result<Telemetry> {
         provider = provider.with_batch_exporter(exporter);
     }
     let provider = provider.build();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // Spans go to OpenTelemetry whatever the log's level: the trace context depends on them.
     let spans = tracing_opentelemetry::layer()

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use shiren_contract::stage::StageDescriptor;
 use shiren_schemas::Wire;
 use shiren_schemas::records::{
-    DeadLetter, Evidence, Lane, Mode, Request, Results, ScenePolicy, Verdict,
+    AdmittedCase, DeadLetter, Evidence, FaceCase, Lane, LibraryChange, Mode, Request, Results,
+    ScenePolicy, StillCase, TemplateCase, Verdict,
 };
 use shiren_schemas::topics::Topic;
 use shiren_topology::{Absent, SETTINGS};
@@ -44,6 +45,14 @@ fn facts(topic: &Topic, input: &'static str) -> Facts {
             "topics.requests_retention_ms",
             trace,
             "producers",
+            "admit",
+        ),
+        Topic::LibraryCommands { .. } => facts(
+            Request::NAME,
+            "request",
+            "topics.library_commands_retention_ms",
+            trace,
+            "`shiren library`, other producers",
             "admit",
         ),
         Topic::Verdicts { .. } => facts(
@@ -86,9 +95,17 @@ fn facts(topic: &Topic, input: &'static str) -> Facts {
             "`shiren topics apply` (the seed), `shiren policy set`",
             "every worker, before it is ready and from then on",
         ),
-        Topic::Stage { stage, .. } => facts(
+        Topic::Library => facts(
+            LibraryChange::NAME,
+            "library",
+            COMPACTED,
+            Vec::new(),
+            "enrol",
+            "`shiren library list`, `show`, `export`, `rebuild`, `verify`",
+        ),
+        Topic::Stage { .. } => facts(
             input,
-            file_of(stage),
+            file_of(input),
             "topics.stages_retention_ms",
             trace,
             "the stage before, when it runs apart",
@@ -108,6 +125,7 @@ fn topics() -> Vec<(Topic, &'static str)> {
         },
         "",
     )];
+    topics.push((Topic::LibraryCommands { tenant: tenant() }, ""));
     let behind = |stage: &StageDescriptor| stage.input != "Arrival";
     for descriptor in stages::descriptors().into_iter().filter(behind) {
         let stage = descriptor.name.to_owned();
@@ -124,15 +142,19 @@ fn topics() -> Vec<(Topic, &'static str)> {
     topics.push((Topic::Evidence { tenant: tenant() }, ""));
     topics.push((Topic::DeadLetters { tenant: tenant() }, ""));
     topics.push((Topic::Policy, ""));
+    topics.push((Topic::Library, ""));
     topics
 }
 
-/// The schema's file is named after the last stage that reads it.
-fn file_of(stage: &str) -> &str {
-    let stages = stages::descriptors();
-    let input = stages.iter().find(|known| known.name == stage);
-    let last = input.and_then(|input| stages.iter().rfind(|known| known.input == input.input));
-    last.map_or(stage, |last| last.name)
+/// The schema's file is named after a stage that reads it.
+fn file_of(input: &'static str) -> &'static str {
+    match input {
+        AdmittedCase::NAME => "decode",
+        StillCase::NAME => "detect",
+        FaceCase::NAME => "embed",
+        TemplateCase::NAME => "match",
+        other => other,
+    }
 }
 
 /// How long records are kept, in words.

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes every pair of the labelled portraits as a CSV `path_a,path_b,same`.
+"""Writes every pair of the labelled portraits as a CSV `path_a,path_b,same`, and whose they are as `person,picture`.
 
 usage: pairs.py OUT_FOLDER [--home CACHE_FOLDER]
 
-The paths are relative to the CSV, OUT_FOLDER/pairs.csv; the pictures stay in the cache folder.
+The paths are relative to the CSVs, OUT_FOLDER/pairs.csv and OUT_FOLDER/persons.csv; the pictures stay in the cache folder.
 `same` is 1 for two pictures of one person and 0 otherwise. Pictures that are not there are an error.
 """
 
@@ -61,6 +61,10 @@ def main():
         for (name_a, person_a), (name_b, person_b) in pairs:
             same = int(person_a == person_b)
             writer.writerow([os.path.join(base, name_a), os.path.join(base, name_b), same])
+    with open(chosen.folder / "persons.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["person", "picture"])
+        writer.writerows([person, os.path.join(base, name)] for name, person in people)
     genuine = sum(a[1] == b[1] for a, b in pairs)
     print(
         f"{len(pairs)} pairs of {len(people)} portraits of {len({p for _, p in people})} people: "

@@ -4,6 +4,7 @@
 pub mod broker;
 pub mod dice;
 pub mod events;
+pub mod libraries;
 pub mod policy;
 pub mod processes;
 pub mod run;

@@ -117,6 +117,21 @@ pub fn verdicts(log: &dyn Log, count: usize) -> Vec<Verdict> {
     verdicts
 }
 
+/// Every verdict that there is was written once.
+///
+/// # Panics
+/// When one is there twice.
+pub fn no_verdict_twice(log: &dyn Log) {
+    let live = Mode::Live;
+    let mut reader = VerdictReader::open(log, "default", live, Start::Beginning).expect("a reader");
+    let mut count = 0;
+    while !reader.at_end().expect("its end") {
+        count += reader.next(LOOK_EVERY).expect("verdicts").len();
+    }
+    assert!(count > 0, "no verdict");
+    assert_eq!(reader.duplicates, 0, "a verdict was written twice");
+}
+
 /// Waits until there are `count` verdicts, and no longer.
 ///
 /// # Panics

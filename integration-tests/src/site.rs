@@ -71,10 +71,34 @@ pub const SMALL_BUNDLE_MAX_RECORDS: u32 = 4;
 
 /// The change of [`topology`] that gives each stage a segment of its own.
 pub const ONE_STAGE_A_SEGMENT: (&str, &str) = (
-    "[segment.front]\nstages = [\"admit\", \"decode\", \"detect\", \"quality\", \"liveness\", \"embed\", \"match\"]\nworkers = 1 ",
+    "[segment.front]\nstages = [\"admit\", \"decode\", \"detect\", \"quality\", \"liveness\", \"embed\", \"match\", \"enrol\", \"authority-verify\"]\nworkers = 1 ",
     "[segment.admit]\nstages = [\"admit\"]\n[segment.decode]\nstages = [\"decode\"]\n[segment.detect]\nstages = [\"detect\"]\n\
-     [segment.quality]\nstages = [\"quality\"]\n[segment.liveness]\nstages = [\"liveness\"]\n[segment.embed]\nstages = [\"embed\"]\n[segment.match]\nstages = [\"match\"]\nworkers = 1 ",
+     [segment.quality]\nstages = [\"quality\"]\n[segment.liveness]\nstages = [\"liveness\"]\n[segment.embed]\nstages = [\"embed\"]\n[segment.match]\nstages = [\"match\"]\n\
+     [segment.enrol]\nstages = [\"enrol\"]\n[segment.authority-verify]\nstages = [\"authority-verify\"]\nworkers = 1 ",
 );
+
+/// The stages of the shipped chain, in its order: segments of [`ONE_STAGE_A_SEGMENT`].
+pub const STAGES: [&str; 9] = [
+    "admit",
+    "decode",
+    "detect",
+    "quality",
+    "liveness",
+    "embed",
+    "match",
+    "enrol",
+    "authority-verify",
+];
+
+/// The change of [`topology`] that takes the face library from a Qdrant server at `url`.
+#[must_use]
+pub fn library_at(url: &str) -> (&'static str, String) {
+    let server = format!("engine = \"server\"\nurl = {url:?}             # match and enrol");
+    (
+        "engine = \"embedded\"             # match and enrol",
+        server,
+    )
+}
 
 /// The changes of [`topology`] that put the key store into `folder`.
 #[must_use]
@@ -89,7 +113,7 @@ pub fn vault_in(folder: &Path) -> [(&'static str, String); 2] {
     ]
 }
 
-/// A site whose embedded log, key store and register lie in `folder`.
+/// A site whose embedded log, key store, face library and register lie in `folder`.
 ///
 /// # Panics
 /// When the topology is refused.
@@ -108,7 +132,11 @@ pub fn embedded(folder: &Path, changes: &[(&str, &str)]) -> Arc<Site> {
             format!("kek_file = {}", path("register.kek")),
         ),
     ];
-    let mut all = vec![("dir = \"log\"", log.as_str())];
+    let library = format!("dir = {}", path("library"));
+    let mut all = vec![
+        ("dir = \"log\"", log.as_str()),
+        ("dir = \"library\"", library.as_str()),
+    ];
     all.extend(register.iter().map(|(from, to)| (*from, to.as_str())));
     all.extend(vault.iter().map(|(from, to)| (*from, to.as_str())));
     all.extend_from_slice(changes);

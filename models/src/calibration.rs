@@ -5,6 +5,8 @@
 //! bins only, so the false match rate at it is at most what is asked.
 
 mod from_pairs;
+mod of_model;
+mod of_search;
 
 use std::path::Path;
 
@@ -15,6 +17,8 @@ use crate::files;
 use crate::manifest::MAX_MANIFEST_BYTES;
 
 pub use from_pairs::{BIN_WIDTH, Provenance, ScoredPair};
+pub use of_model::Calibration;
+pub use of_search::{FacesSupported, faces_for_rates, fmr_for_fpir, fpir_of_fmr};
 
 /// Fewer false matches than this do not measure a rate.
 pub const MIN_FALSE_MATCHES: u64 = 30;
@@ -113,7 +117,7 @@ pub struct Population {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
-    /// Pairs of pictures of one person.
+    /// Pairs of pictures of one person; 0 where everybody has one picture.
     pub genuine_pairs: u64,
     /// Pairs of pictures of two people.
     pub impostor_pairs: u64,
@@ -234,10 +238,10 @@ impl Table {
                 ),
             ));
         }
-        if impostor == 0 || genuine == 0 || sample.impostor_identity_pairs > impostor {
+        if impostor == 0 || sample.impostor_identity_pairs > impostor {
             return Err(fault(
                 place,
-                "needs genuine and impostor pairs, and no more identity pairs than pairs".into(),
+                "needs impostor pairs, and no more identity pairs than pairs".into(),
             ));
         }
         Ok(())
@@ -325,10 +329,12 @@ impl Table {
         Ok(self.tail()?.fmr)
     }
 
-    /// Share of genuine pairs that miss a threshold, 0 to 1, as [`Table::genuine_below`] counts them.
+    /// Share of genuine pairs that miss a threshold, 0 to 1, as [`Table::genuine_below`] counts them. `None`: the table
+    /// has no genuine pairs, so nobody knows.
     #[must_use]
-    pub fn fnmr_at(&self, threshold: f64) -> f64 {
-        self.genuine_below(threshold) as f64 / self.sample().genuine_pairs as f64
+    pub fn fnmr_at(&self, threshold: f64) -> Option<f64> {
+        let pairs = self.sample().genuine_pairs;
+        (pairs > 0).then(|| self.genuine_below(threshold) as f64 / pairs as f64)
     }
 
     /// Genuine pairs that miss a threshold, counting a bin that it cuts as missed.

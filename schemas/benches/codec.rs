@@ -108,6 +108,9 @@ fn face_case() -> FaceCase {
         }],
         checks: checks(),
         reason_codes: Vec::new(),
+        search: None,
+        command: None,
+        claim: None,
         models: vec![ModelRef {
             name: "centerface".into(),
             sha256: "0".repeat(64),

@@ -136,6 +136,18 @@ fn fingerprint(schema: &Schema) -> [u8; 8] {
     bytes
 }
 
+/// What stands in front of a record's first field: marker and fingerprint, or Confluent's 5 bytes. Empty where bytes begin
+/// with neither, since any of them may be about a person.
+#[must_use]
+pub fn framing(bytes: &[u8]) -> &[u8] {
+    let length = match bytes {
+        [first, second, ..] if [*first, *second] == SINGLE_OBJECT => SINGLE_OBJECT_HEADER,
+        [0x00, ..] => CONFLUENT_HEADER,
+        _ => 0,
+    };
+    bytes.get(..length).unwrap_or(bytes)
+}
+
 /// A record with a schema.
 pub trait Wire: Serialize + DeserializeOwned + Send + 'static {
     /// Name of the Avro record.
@@ -198,7 +210,7 @@ pub trait Wire: Serialize + DeserializeOwned + Send + 'static {
                 .and_then(|reader| reader.read_value(&mut rest))
                 .and_then(|value| apache_avro::from_value(&value))
         }
-        .map_err(|error| unreadable(error.to_string()))?;
+        .map_err(|error| unreadable(without_values(&error.to_string())))?;
         if rest.is_empty() {
             Ok(record)
         } else {
@@ -208,6 +220,12 @@ pub trait Wire: Serialize + DeserializeOwned + Send + 'static {
             )))
         }
     }
+}
+
+/// A message of the Avro library up to the first value that it quotes: that may be a name, a number or a picture.
+fn without_values(message: &str) -> String {
+    let kept = message.split(['"', '`', '[']).next().unwrap_or_default();
+    kept.trim_end().to_owned()
 }
 
 fn write_body<T: Wire>(record: &T, bytes: &mut Vec<u8>) -> Result<(), CodecError> {

@@ -97,6 +97,12 @@ pub fn record(parent: Id, stage: &str, output: &str, index: usize) -> Id {
     )
 }
 
+/// Id of a library, by the case of the command that creates it. Its name is a label.
+#[must_use]
+pub fn library(tenant: &str, creation: Id) -> Id {
+    derive("library", &[Field::Text(tenant), Field::Id(creation)])
+}
+
 /// Id of a case's verdict.
 #[must_use]
 pub fn verdict(case: Id) -> Id {

@@ -6,6 +6,25 @@ pub fn request(tenant: &str, request_id: &str) -> String {
     format!("{tenant}/{request_id}")
 }
 
+/// The key of a library's commands: `<tenant>/<library id>`.
+#[must_use]
+pub fn library(tenant: &str, library: crate::Id) -> String {
+    format!("{tenant}/{library}")
+}
+
+/// The key of a person's last unenrolment in `shiren.library`: `<tenant>/<library id>/<person id>`.
+#[must_use]
+pub fn person(tenant: &str, library: crate::Id, person: &str) -> String {
+    format!("{tenant}/{library}/{person}")
+}
+
+/// The key of a face in `shiren.library`: `<tenant>/<library id>/<person id>/<face id>`. A person's id may hold slashes: the
+/// face's stands behind the last one, in a length of its own.
+#[must_use]
+pub fn face(tenant: &str, library: crate::Id, person: &str, face: crate::Id) -> String {
+    format!("{tenant}/{library}/{person}/{face}")
+}
+
 /// The tenant and the rest of a key; `None` when there is no slash or it is not UTF-8.
 #[must_use]
 pub fn split(key: &[u8]) -> Option<(&str, &str)> {

@@ -8,5 +8,5 @@ pub mod keys;
 pub mod records;
 pub mod topics;
 
-pub use codec::{CodecError, Wire};
+pub use codec::{CodecError, Wire, framing};
 pub use ids::{Id, Sha256};

@@ -60,12 +60,16 @@ macro_rules! wire {
 }
 
 mod findings;
+mod identity;
+mod library;
 mod policy;
 mod request;
 mod stages;
 mod verdict;
 
 pub use findings::*;
+pub use identity::*;
+pub use library::*;
 pub use policy::*;
 pub use request::*;
 pub use stages::*;

@@ -12,6 +12,11 @@ pub enum Topic {
         /// Lane.
         lane: Lane,
     },
+    /// `shiren.<tenant>.library-commands`
+    LibraryCommands {
+        /// Tenant.
+        tenant: String,
+    },
     /// `shiren.<tenant>.verdicts`, with `.shadow` or `.backfill` behind it for those modes.
     Verdicts {
         /// Tenant.
@@ -36,6 +41,8 @@ pub enum Topic {
     },
     /// `shiren.policy`: every scene's policy, compacted.
     Policy,
+    /// `shiren.library`: the truth of the libraries, compacted.
+    Library,
     /// `shiren.<stage>.<lane>`: input of a stage that runs apart.
     Stage {
         /// Stage.
@@ -54,6 +61,9 @@ impl Topic {
             ["shiren", tenant, "requests", lane] => Some(Self::Requests {
                 tenant: (*tenant).to_owned(),
                 lane: lane.parse().ok()?,
+            }),
+            ["shiren", tenant, "library-commands"] => Some(Self::LibraryCommands {
+                tenant: (*tenant).to_owned(),
             }),
             ["shiren", tenant, "verdicts"] => Some(Self::Verdicts {
                 tenant: (*tenant).to_owned(),
@@ -76,6 +86,7 @@ impl Topic {
                 tenant: (*tenant).to_owned(),
             }),
             ["shiren", "policy"] => Some(Self::Policy),
+            ["shiren", "library"] => Some(Self::Library),
             ["shiren", stage, lane] => Some(Self::Stage {
                 stage: (*stage).to_owned(),
                 lane: lane.parse().ok()?,
@@ -89,6 +100,7 @@ impl std::fmt::Display for Topic {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Requests { tenant, lane } => write!(f, "shiren.{tenant}.requests.{lane}"),
+            Self::LibraryCommands { tenant } => write!(f, "shiren.{tenant}.library-commands"),
             Self::Verdicts {
                 tenant,
                 mode: Mode::Live,
@@ -98,6 +110,7 @@ impl std::fmt::Display for Topic {
             Self::Evidence { tenant } => write!(f, "shiren.{tenant}.evidence"),
             Self::DeadLetters { tenant } => write!(f, "shiren.{tenant}.dead-letters"),
             Self::Policy => f.write_str("shiren.policy"),
+            Self::Library => f.write_str("shiren.library"),
             Self::Stage { stage, lane } => write!(f, "shiren.{stage}.{lane}"),
         }
     }
@@ -112,6 +125,7 @@ mod tests {
         for name in [
             "shiren.default.requests.interactive",
             "shiren.acme-1.requests.bulk",
+            "shiren.default.library-commands",
             "shiren.default.verdicts",
             "shiren.default.verdicts.shadow",
             "shiren.default.results",
@@ -119,6 +133,7 @@ mod tests {
             "shiren.default.dead-letters",
             "shiren.detect.stream",
             "shiren.policy",
+            "shiren.library",
         ] {
             assert_eq!(Topic::parse(name).unwrap().to_string(), name);
         }

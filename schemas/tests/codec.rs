@@ -58,6 +58,7 @@ prop_compose! {
             device_risk, probe, reference,
             session_id: None, sequence: deadline_ms.map(i64::from), stream_epoch: capture_time,
             purpose: None, consent_ref: None, replay_of: replay_of.map(Id),
+            search: None, command: None, claim: None,
         }
     }
 }
@@ -376,6 +377,9 @@ fn every_stage_record_round_trips() {
             name: "m".into(),
             sha256: "00".into(),
         }],
+        search: None,
+        command: None,
+        claim: None,
     };
     assert_eq!(FaceCase::decode(&faces.encode().unwrap()).unwrap(), faces);
     let templates = TemplateCase {
@@ -392,6 +396,9 @@ fn every_stage_record_round_trips() {
                 sealed: None,
             },
         }],
+        search: None,
+        command: None,
+        claim: None,
     };
     assert_eq!(
         TemplateCase::decode(&templates.encode().unwrap()).unwrap(),

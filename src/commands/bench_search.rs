@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::print_line;
 use shiren_bench_search::SearchBench;
+use shiren_library::Metric;
 use shiren_runtime::resident_bytes;
 
 #[derive(Args)]
@@ -18,6 +19,9 @@ pub(crate) struct SearchArgs {
     /// Numbers of a template
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u16).range(2..=4096))]
     dim: u16,
+    /// How templates are compared: `cosine` or `euclidean`
+    #[arg(long, default_value = "cosine", value_parser = metric)]
+    metric: Metric,
     /// Probes of enrolled persons, and as many of strangers, a scope
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
     probes: u32,
@@ -35,10 +39,19 @@ pub(crate) struct SearchArgs {
     json: bool,
 }
 
+fn metric(name: &str) -> Result<Metric, String> {
+    match name {
+        "cosine" => Ok(Metric::Cosine),
+        "euclidean" => Ok(Metric::Euclidean),
+        _ => Err("cosine or euclidean is wanted".to_owned()),
+    }
+}
+
 pub(crate) fn search(args: &SearchArgs) -> anyhow::Result<ExitCode> {
     let bench = SearchBench {
         faces: args.faces as usize,
         dimension: usize::from(args.dim),
+        metric: args.metric,
         probes: args.probes as usize,
         peers: args.peers,
         seed: args.seed,

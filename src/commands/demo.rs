@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use shiren_authority::LocalRegister;
 use shiren_log::{Log, Start};
 use shiren_runtime::{Drain, Runtime};
-use shiren_schemas::Id;
-use shiren_schemas::records::{Lane, Mode, Verdict};
-use shiren_topology::LogSettings;
+use shiren_schemas::records::{Mode, RequestKind, Verdict};
+use shiren_topology::{LibraryEngine, LogSettings};
 
 use super::{Place, print_line};
 use crate::case_reader::{self, VerdictReader};
@@ -21,7 +21,7 @@ use crate::demo::cases::{self, Case};
 use crate::demo::judge::{self, Outcome};
 use crate::demo::report;
 use crate::site::Site;
-use crate::{requests, stages};
+use crate::{register, stages};
 
 #[derive(Args)]
 pub(crate) struct DemoArgs {
@@ -31,10 +31,13 @@ pub(crate) struct DemoArgs {
     /// What is published
     #[arg(long, default_value = "examples/demo/cases.toml")]
     cases: PathBuf,
+    /// The SPECIMEN persons of the demo's own register
+    #[arg(long, default_value = "examples/demo/register.csv")]
+    register: PathBuf,
     /// What it should come to
     #[arg(long, default_value = "examples/demo/expected.toml")]
     expected: PathBuf,
-    /// The chain runs in other processes: publish and read only
+    /// The chain runs in other processes: publish and read only, without the cases of kind verify
     #[arg(long)]
     external: bool,
     /// Longest wait for all verdicts
@@ -63,16 +66,35 @@ pub(crate) fn demo(place: &Place, args: &DemoArgs) -> anyhow::Result<ExitCode> {
             std::fs::remove_dir_all(&log).with_context(|| log.display().to_string())?;
         }
         settings.dir = "demo/log".to_owned();
+        let library = folder.join("library");
+        if library.exists() {
+            std::fs::remove_dir_all(&library).with_context(|| library.display().to_string())?;
+        }
+        if let LibraryEngine::Embedded { dir } = &mut site.topology.library.engine {
+            *dir = "demo/library".to_owned();
+        }
     }
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    if !args.external {
+        site.topology.register.file = "demo/register".to_owned();
+        site.topology.register.kek_file = "demo/register.kek".to_owned();
+    }
     let site = Arc::new(site);
+    if !args.external {
+        vouch(&site, args)?;
+    }
     let prefix = format!("demo-{}-", shiren_runtime::now_us());
-    let cases = cases::load(
+    let mut cases = cases::load(
         &args.cases,
         &site.home.join("pictures"),
         &prefix,
+        &site.tenant(None)?,
         &site.still_limits(),
     )?;
+    if args.external {
+        // The register of that chain is its operator's, and knows nothing of the demo's person.
+        cases.retain(|case| case.request.kind != RequestKind::Verify);
+    }
     let expected = judge::load(&args.expected)?;
     let done = process(&site, &cases, args)?;
 
@@ -130,6 +152,27 @@ pub(crate) fn demo(place: &Place, args: &DemoArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// Makes a register of its own, new each time.
+fn vouch(site: &Arc<Site>, args: &DemoArgs) -> anyhow::Result<()> {
+    let options = register::options(site)?;
+    for old in [
+        &site.topology.register.file,
+        &site.topology.register.kek_file,
+    ] {
+        let old = site.home.join(old);
+        if old.exists() {
+            std::fs::remove_file(&old).with_context(|| old.display().to_string())?;
+        }
+    }
+    let made = LocalRegister::init(options).map_err(register::coded)?;
+    let portraits = site.home.join("pictures");
+    let report = register::import(site, &made, &args.register, &portraits, &mut |_| {})?;
+    match report.refused.first() {
+        Some(refused) => bail!("{}: {refused}", args.register.display()),
+        None => Ok(()),
+    }
+}
+
 /// Publishes, runs the chain beside it, and waits for the verdicts.
 fn process(site: &Arc<Site>, cases: &[Case], args: &DemoArgs) -> anyhow::Result<Done> {
     let log = site.open_log()?;
@@ -166,28 +209,42 @@ fn publish_and_await(
     let mut reader = VerdictReader::open(log, tenant, Mode::Live, Start::End)?;
     let started = Instant::now();
     let mut publisher = log.publisher()?;
-    let mut ids = Vec::with_capacity(cases.len());
-    for case in cases {
-        let (record, id) = requests::record(tenant, Lane::Interactive, &case.request)?;
-        ids.push(id);
-        for _ in 0..case.events {
-            publisher.publish(vec![record.clone()])?;
-        }
-    }
-    let events: u32 = cases.iter().map(|case| case.events).sum();
+    // Not by case: a request that admit refuses becomes one by its place.
+    let ids: Vec<&str> = cases
+        .iter()
+        .map(|case| case.request.request_id.as_str())
+        .collect();
     let max_wait = Duration::from_millis(args.max_wait_ms);
-    let verdicts = await_verdicts(&mut reader, &ids, u64::from(events), max_wait)?;
+    let mut verdicts = HashMap::new();
+    let mut events = 0;
+    for case in cases {
+        if case.waits {
+            await_verdicts(&mut reader, &ids, events, max_wait, &mut verdicts)?;
+        }
+        for _ in 0..case.events {
+            publisher.publish(vec![case.record.clone()])?;
+        }
+        events += u64::from(case.events);
+    }
+    await_verdicts(&mut reader, &ids, events, max_wait, &mut verdicts)?;
     let wall = started.elapsed();
     let mut evidence = case_reader::evidence(log, tenant)?;
     let mut results = case_reader::results(log, tenant)?;
-    let outcomes = cases.iter().zip(&ids).map(|(case, id)| Outcome {
-        id: case.id.clone(),
-        verdict: verdicts.get(id).cloned(),
-        results: results.remove(id),
-        evidence: evidence.remove(id),
+    let outcomes = cases.iter().map(|case| {
+        let verdict = verdicts.remove(&case.request.request_id);
+        let case_id = verdict
+            .as_ref()
+            .map(|verdict: &Verdict| verdict.canonical.case_id);
+        Outcome {
+            id: case.id.clone(),
+            verdict,
+            results: case_id.and_then(|id| results.remove(&id)),
+            evidence: case_id.and_then(|id| evidence.remove(&id)),
+        }
     });
+    let outcomes = outcomes.collect();
     Ok(Done {
-        outcomes: outcomes.collect(),
+        outcomes,
         duplicates: reader.duplicates,
         contradictions: reader.contradictions,
         wall,
@@ -197,15 +254,15 @@ fn publish_and_await(
 /// Until every event has its record: a duplicate event makes a second record with the same id.
 fn await_verdicts(
     reader: &mut VerdictReader,
-    ids: &[Id],
+    ids: &[&str],
     events: u64,
     max_wait: Duration,
-) -> anyhow::Result<HashMap<Id, Verdict>> {
+    verdicts: &mut HashMap<String, Verdict>,
+) -> anyhow::Result<()> {
     let bar = ProgressBar::new(ids.len() as u64).with_style(ProgressStyle::with_template(
         "{bar:30} {pos}/{len} verdicts",
     )?);
     let until = Instant::now() + max_wait;
-    let mut verdicts = HashMap::new();
     while verdicts.len() as u64 + reader.duplicates < events {
         if Instant::now() > until {
             bar.finish_and_clear();
@@ -216,14 +273,15 @@ fn await_verdicts(
             );
         }
         for verdict in reader.next(Duration::from_millis(50))? {
-            if ids.contains(&verdict.canonical.case_id) {
-                verdicts.insert(verdict.canonical.case_id, verdict);
+            let id = &verdict.observed.request_id;
+            if ids.contains(&id.as_str()) {
+                verdicts.insert(id.clone(), verdict);
             }
         }
         bar.set_position(verdicts.len() as u64);
     }
     bar.finish_and_clear();
-    Ok(verdicts)
+    Ok(())
 }
 
 fn write_report(
@@ -248,7 +306,7 @@ fn write_report(
 
 fn print_table(cases: &[Case], outcomes: &[Outcome], misses: &[Vec<String>]) -> anyhow::Result<()> {
     print_line(&format!(
-        "{:22} {:10} {:8} {:>8} {:>8}  reasons",
+        "{:24} {:10} {:8} {:>8} {:>8}  reasons",
         "case", "kind", "decision", "score", "thresh."
     ))?;
     for ((case, outcome), misses) in cases.iter().zip(outcomes).zip(misses) {
@@ -260,7 +318,7 @@ fn print_table(cases: &[Case], outcomes: &[Outcome], misses: &[Vec<String>]) -> 
         let number =
             |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
         print_line(&format!(
-            "{:22} {:10} {:8} {:>8} {:>8}  {}",
+            "{:24} {:10} {:8} {:>8} {:>8}  {}",
             case.id,
             case.request.kind.as_str(),
             canonical.map_or("none", |c| c.decision.as_str()),

@@ -1,18 +1,21 @@
 //! `shiren publish`: one request, as any producer would send it.
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use shiren_schemas::records::{Lane, Mode, ReferenceKind, RequestKind};
+use shiren_schemas::records::{IdentityClaim, Lane, Mode, ReferenceKind, RequestKind};
+
+use zeroize::Zeroizing;
 
 use super::{Place, print_line};
 use crate::requests;
 
 #[derive(Args)]
 pub(crate) struct PublishArgs {
-    /// Kind of request: detect, compare
+    /// Kind of request: detect, attributes, liveness, compare, verify
     #[arg(long)]
     kind: RequestKind,
     /// The picture asked about
@@ -24,6 +27,10 @@ pub(crate) struct PublishArgs {
     /// Where the reference comes from: live, on_file, card_print, chip
     #[arg(long)]
     reference_kind: Option<ReferenceKind>,
+    /// verify: file with `{"name": ..., "number": ..., "valid_from": ..., "valid_to": ...}`, the days may be left out;
+    /// `-` reads standard input. Not arguments: those are seen by every user of the machine
+    #[arg(long)]
+    claim: Option<PathBuf>,
     /// Idempotency key; default: made from the pictures and the time
     #[arg(long)]
     request_id: Option<String>,
@@ -66,6 +73,7 @@ pub(crate) fn publish(place: &Place, args: &PublishArgs) -> anyhow::Result<ExitC
     if let Some(reference) = &args.reference {
         request.reference = Some(requests::inline(read(reference)?, args.reference_kind));
     }
+    request.claim = args.claim.as_deref().map(claim).transpose()?;
     let (record, case_id) = requests::record(&tenant, args.lane, &request)?;
     let topic = record.topic.clone();
     log.publisher()?.publish(vec![record])?;
@@ -76,4 +84,21 @@ pub(crate) fn publish(place: &Place, args: &PublishArgs) -> anyhow::Result<ExitC
         format!("published {request_id} to {topic}; case {case_id}")
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Largest file of a claim, bytes: a name and a number with room to spare.
+const CLAIM_MAX_BYTES: u64 = 16 * 1024;
+
+fn claim(path: &Path) -> anyhow::Result<IdentityClaim> {
+    let shown = path.display();
+    let mut text = Zeroizing::new(String::new());
+    let file: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(path).with_context(|| shown.to_string())?)
+    };
+    // What is wrong with bytes that are no text is not told by the bytes.
+    let read = file.take(CLAIM_MAX_BYTES).read_to_string(&mut text);
+    read.map_err(|error| anyhow::anyhow!("{shown}: {}", error.kind()))?;
+    requests::claim(&text).with_context(|| shown.to_string())
 }

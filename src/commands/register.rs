@@ -1,31 +1,22 @@
 //! `shiren register`: the persons that the local register vouches for.
 
-use std::fs::File;
 use std::io::{BufRead, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use shiren_authority::{
-    AuthorityError, Import, ImportReport, LocalRegister, ModelId, PortraitRefused, Progress,
-    Template,
-};
-use shiren_idcard::{Date, IdNumber};
-use shiren_runtime::now_us;
-use shiren_schemas::Sha256;
+use shiren_authority::{ImportReport, LocalRegister, Progress};
+use shiren_idcard::IdNumber;
 use shiren_vault::KekSource;
 
 use super::{Place, print_line};
-use crate::register::{self, KEK_VARIABLE};
+use crate::register::{self, KEK_VARIABLE, coded};
 use crate::site::Site;
-use crate::templates::Templates;
-use crate::utc;
 
-const US_A_SECOND: i64 = 1_000_000;
 /// Exit status of an import that refused rows: the others are in the register.
 const SOME_ROWS_REFUSED: u8 = 3;
 
@@ -70,16 +61,12 @@ pub(crate) fn register(place: &Place, command: &RegisterCommand) -> anyhow::Resu
     }
 }
 
-fn coded(error: AuthorityError) -> anyhow::Error {
-    anyhow::anyhow!("[{}] {error}", error.code())
-}
-
 fn open(site: &Site) -> anyhow::Result<LocalRegister> {
-    LocalRegister::open(register::options(site)).map_err(coded)
+    LocalRegister::open(register::options(site)?).map_err(coded)
 }
 
 fn init(site: &Site) -> anyhow::Result<ExitCode> {
-    let options = register::options(site);
+    let options = register::options(site)?;
     let kek = match &options.kek {
         KekSource::File(file) => file.display().to_string(),
         _ => KEK_VARIABLE.to_owned(),
@@ -94,27 +81,8 @@ fn init(site: &Site) -> anyhow::Result<ExitCode> {
 
 fn import(site: Arc<Site>, args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let register = open(&site)?;
-    let path = args.table.display().to_string();
-    let mut rows = File::open(&args.table).with_context(|| path.clone())?;
     let beside = args.table.parent().unwrap_or(Path::new("")).to_owned();
     let portraits = args.portraits.clone().unwrap_or(beside);
-    let min_face_px = site.topology.scenes.get("default");
-    let min_face_px = min_face_px.map_or(40, |scene| scene.min_face_px);
-    let model = model(&site)?;
-    // Models are opened only for a table that has portraits, and once, also where they cannot be.
-    let mut templates: Option<Result<Templates, String>> = None;
-    let mut embed = |bytes: &[u8]| -> Result<Template, PortraitRefused> {
-        let opened = templates.get_or_insert_with(|| {
-            Templates::open(Arc::clone(&site), min_face_px).map_err(|error| error.to_string())
-        });
-        let templates = opened.as_mut().map_err(|error| refused_by_fault(error))?;
-        let refused = |rejection: shiren_contract::stage::Rejection| PortraitRefused {
-            code: rejection.code,
-            what: rejection.detail,
-        };
-        let template = templates.template(bytes.to_vec()).map_err(refused)?;
-        Template::new(model.clone(), template.values).map_err(|error| refused_by_fault(&error))
-    };
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
         "{bar:30} {bytes}/{total_bytes} of the table, {eta} to go",
     )?);
@@ -122,54 +90,15 @@ fn import(site: Arc<Site>, args: &ImportArgs) -> anyhow::Result<ExitCode> {
         bar.set_length(total);
         bar.set_position(done);
     };
-    let report = register.import(Import {
-        rows: &mut rows,
-        portraits: &portraits,
-        model: &model,
-        embed: &mut embed,
-        progress: &mut progress,
-        today: today()?,
-    });
+    let report = register::import(&site, &register, &args.table, &portraits, &mut progress);
     bar.finish_and_clear();
-    let report = report.map_err(|error| anyhow::anyhow!("{path}: [{}] {error}", error.code()))?;
+    let report = report?;
     print_report(&report, args.json)?;
     Ok(if report.refused.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(SOME_ROWS_REFUSED)
     })
-}
-
-fn refused_by_fault(what: &dyn std::fmt::Display) -> PortraitRefused {
-    PortraitRefused {
-        code: shiren_contract::codes::MODEL_FAILED,
-        what: what.to_string(),
-    }
-}
-
-/// The embedder of the site's profile.
-fn model(site: &Site) -> anyhow::Result<ModelId> {
-    let manifest = site.manifest()?;
-    let name = &manifest.profile(&site.topology.models.profile)?.embedder;
-    let digits = &manifest.model(name)?.onnx.sha256;
-    let mut sha256 = [0_u8; 32];
-    for (byte, pair) in sha256.iter_mut().zip(digits.as_bytes().chunks(2)) {
-        let pair = std::str::from_utf8(pair).ok();
-        *byte = pair
-            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-            .with_context(|| format!("{name}: its sha256 in the manifest is none"))?;
-    }
-    Ok(ModelId {
-        name: name.clone(),
-        sha256: Sha256(sha256),
-    })
-}
-
-fn today() -> anyhow::Result<Date> {
-    let now = utc::text(now_us().div_euclid(US_A_SECOND));
-    let day = now.get(..10).unwrap_or_default();
-    day.parse()
-        .map_err(|error| anyhow::anyhow!("the clock says {now}: {error}"))
 }
 
 fn print_report(report: &ImportReport, as_json: bool) -> anyhow::Result<()> {
@@ -204,7 +133,7 @@ fn remove(site: &Site) -> anyhow::Result<ExitCode> {
     // Not an argument: those are seen by every user of the machine, and kept in histories.
     let mut line = zeroize::Zeroizing::new(String::new());
     stdin().lock().read_line(&mut line)?;
-    let number = IdNumber::parse(line.trim(), today()?);
+    let number = IdNumber::parse(line.trim(), register::today()?);
     let number =
         number.map_err(|error| anyhow::anyhow!("the number on standard input: {error}"))?;
     if !register.remove(&number).map_err(coded)? {
@@ -216,7 +145,7 @@ fn remove(site: &Site) -> anyhow::Result<ExitCode> {
 
 fn show(site: &Site, args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let summary = open(site)?.summary().map_err(coded)?;
-    let current = model(site)?;
+    let current = register::model(site)?;
     if args.json {
         let templates: Vec<_> = summary
             .templates

@@ -7,7 +7,7 @@ use shiren_topology::{Problem, Severity, Topology};
 
 use super::{Place, print_line};
 use crate::site::{self, Site};
-use crate::{checks, stages};
+use crate::{checks, search_reach, stages};
 
 #[derive(Args)]
 pub(crate) struct ValidateArgs {
@@ -24,26 +24,33 @@ pub(crate) fn validate(place: &Place, args: &ValidateArgs) -> anyhow::Result<Exi
         .map_err(|error| anyhow::anyhow!("{}: {error}", place.topology.display()))?;
     let file = place.topology.display().to_string();
     let known = stages::descriptors();
-    let (mut problems, summary) = match Site::read(&text, &place.topology, &site::home(), &known) {
-        Ok(site) => {
-            let mut problems = site.topology.warnings.clone();
-            problems.extend(checks::models(&site, &text, &file));
-            if args.live {
-                problems.extend(checks::live(&site));
+    let (mut problems, searches, summary) =
+        match Site::read(&text, &place.topology, &site::home(), &known) {
+            Ok(site) => {
+                let mut problems = site.topology.warnings.clone();
+                problems.extend(checks::models(&site, &text, &file));
+                if args.live {
+                    problems.extend(checks::live(&site));
+                }
+                let searches = search_reach::of_scenes(&site);
+                (problems, searches, summary(&site.topology))
             }
-            (problems, summary(&site.topology))
-        }
-        Err(problems) => (problems, String::new()),
-    };
+            Err(problems) => (problems, Vec::new(), String::new()),
+        };
     // By line; what has none, in the order it was found, last.
     problems.sort_by_key(|problem| (problem.line == 0, problem.line));
     let ok = !problems.iter().any(|p| p.severity == Severity::Error);
     if args.json {
         let list: Vec<_> = problems.iter().map(json).collect();
-        print_line(&serde_json::json!({ "ok": ok, "problems": list }).to_string())?;
+        let searches: Vec<_> = searches.iter().map(|search| search.json()).collect();
+        let report = serde_json::json!({ "ok": ok, "problems": list, "searches": searches });
+        print_line(&report.to_string())?;
     } else {
         for problem in &problems {
             print_line(&problem.to_string())?;
+        }
+        for search in &searches {
+            print_line(&search.to_string())?;
         }
         print_line(&if ok {
             format!("{file}: ok; {summary}")

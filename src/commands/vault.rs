@@ -8,7 +8,9 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use shiren_runtime::now_us;
-use shiren_vault::{DestroyedBy, EpochKey, FileVault, KekSource, KeyId, KeyState};
+use shiren_vault::{
+    DestroyedBy, EpochKey, FileVault, KekSource, KeyId, KeyState, LibraryKeys, LibraryState,
+};
 
 use super::{Place, print_line};
 use crate::site::Site;
@@ -21,7 +23,7 @@ const US_A_SECOND: i64 = 1_000_000;
 pub(crate) enum VaultCommand {
     /// Make the key store, and a key-encryption key where its file is not there
     Init,
-    /// The keys: epochs, when they were made, expire or were destroyed
+    /// The keys: epochs, when they were made, expire or were destroyed; libraries and their persons' number
     List(ListArgs),
     /// Destroy keys before their time: what they sealed is erased for good
     Destroy(DestroyArgs),
@@ -34,7 +36,7 @@ pub(crate) struct ListArgs {
     /// One tenant's; none: all
     #[arg(long)]
     tenant: Option<String>,
-    /// Print one JSON object a key
+    /// Print one JSON object a key or library
     #[arg(long)]
     json: bool,
 }
@@ -110,7 +112,17 @@ fn list(vault: &FileVault, args: &ListArgs) -> anyhow::Result<ExitCode> {
             as_text(key)
         })?;
     }
-    if keys.is_empty() && !args.json {
+    let libraries = vault
+        .list_libraries(args.tenant.as_deref())
+        .map_err(coded)?;
+    for library in &libraries {
+        print_line(&if args.json {
+            library_as_json(library).to_string()
+        } else {
+            library_as_text(library)
+        })?;
+    }
+    if keys.is_empty() && libraries.is_empty() && !args.json {
         print_line("no keys: nothing was sealed yet")?;
     }
     Ok(ExitCode::SUCCESS)
@@ -173,6 +185,27 @@ fn as_json(key: &EpochKey) -> Value {
         object.extend(state);
     }
     object
+}
+
+fn library_as_text(library: &LibraryKeys) -> String {
+    let state = match &library.state {
+        LibraryState::Live { persons } => format!("live      {persons} person(s) with a key"),
+        LibraryState::Destroyed => "destroyed".to_owned(),
+        LibraryState::Damaged { what } => format!("damaged   {what}"),
+    };
+    format!("{}/{} library {state}", library.tenant, library.library)
+}
+
+fn library_as_json(library: &LibraryKeys) -> Value {
+    let (state, persons, what) = match &library.state {
+        LibraryState::Live { persons } => ("live", Some(persons), None),
+        LibraryState::Destroyed => ("destroyed", None, None),
+        LibraryState::Damaged { what } => ("damaged", None, Some(what)),
+    };
+    json!({
+        "tenant": library.tenant, "library": library.library.to_string(), "state": state,
+        "persons": persons, "what": what,
+    })
 }
 
 fn destroy(vault: &FileVault, args: &DestroyArgs) -> anyhow::Result<ExitCode> {

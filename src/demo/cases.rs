@@ -1,12 +1,17 @@
 //! What the demo publishes: recipes for pictures, read from `examples/demo/cases.toml`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use image::ImageEncoder;
 use serde::Deserialize;
 use shiren_contract::still::{Pixels, StillLimits};
-use shiren_schemas::records::{Request, RequestKind};
+use shiren_log::NewRecord;
+use shiren_schemas::Id;
+use shiren_schemas::records::{
+    IdentityClaim, Lane, LibraryOperation, PersonalText, Request, RequestKind, SearchQuestion,
+};
 use shiren_stills::StillDecoder;
 
 use super::degrade;
@@ -14,6 +19,8 @@ use crate::requests;
 
 /// Events of one request at most.
 const MAX_EVENTS: u32 = 5;
+/// Candidates that a search asks for.
+const PERSONS_MAX: i32 = 5;
 
 /// One case of the demo.
 #[derive(Clone, Debug)]
@@ -28,6 +35,10 @@ pub struct Case {
     pub pictures: Vec<Vec<u8>>,
     /// How many times the event is published.
     pub events: u32,
+    /// Published only when all cases before it have ended.
+    pub waits: bool,
+    /// The event.
+    pub record: NewRecord,
 }
 
 #[derive(Deserialize)]
@@ -42,10 +53,37 @@ struct Entry {
     id: String,
     title: String,
     kind: String,
-    probe: Recipe,
+    probe: Option<Recipe>,
     reference: Option<Recipe>,
     events: Option<u32>,
+    /// Wait until all cases before it have ended.
+    #[serde(default)]
+    waits: bool,
+    command: Option<Command>,
+    claim: Option<Claim>,
+    /// Kind search: libraries by the name that a command before gave them.
+    libraries: Option<Vec<String>>,
 }
+
+/// A library command.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Command {
+    operation: LibraryOperation,
+    library: String,
+    person: Option<String>,
+}
+
+/// Who a person says they are.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Claim {
+    name: String,
+    number: String,
+}
+
+/// Libraries that the cases make, by name.
+type Libraries = BTreeMap<String, Id>;
 
 /// How a picture is made: exactly one of `file`, `beside`, `declared_px`.
 #[derive(Deserialize)]
@@ -75,40 +113,111 @@ pub fn load(
     file: &Path,
     pictures: &Path,
     prefix: &str,
+    tenant: &str,
     limits: &StillLimits,
 ) -> anyhow::Result<Vec<Case>> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let entries: File = toml::from_str(&text).with_context(|| file.display().to_string())?;
+    let mut maker = Maker {
+        folder: pictures,
+        prefix,
+        tenant,
+        limits,
+        libraries: Libraries::new(),
+    };
     entries
         .case
         .into_iter()
         .map(|entry| {
-            case(entry, pictures, prefix, limits).with_context(|| file.display().to_string())
+            let id = entry.id.clone();
+            let place = || format!("{}: {id}", file.display());
+            maker.case(entry).with_context(place)
         })
         .collect()
 }
 
-fn case(entry: Entry, folder: &Path, prefix: &str, limits: &StillLimits) -> anyhow::Result<Case> {
-    let kind: RequestKind = entry.kind.parse().map_err(anyhow::Error::msg)?;
-    let events = entry.events.unwrap_or(1);
-    if !(1..=MAX_EVENTS).contains(&events) {
-        bail!("{}: events is not within 1..={MAX_EVENTS}", entry.id);
+/// Makes cases out of entries.
+struct Maker<'a> {
+    folder: &'a Path,
+    prefix: &'a str,
+    tenant: &'a str,
+    limits: &'a StillLimits,
+    libraries: Libraries,
+}
+
+impl Maker<'_> {
+    fn case(&mut self, entry: Entry) -> anyhow::Result<Case> {
+        let kind: RequestKind = entry.kind.parse().map_err(anyhow::Error::msg)?;
+        let events = entry.events.unwrap_or(1);
+        if !(1..=MAX_EVENTS).contains(&events) {
+            bail!("events is not within 1..={MAX_EVENTS}");
+        }
+        let mut request = requests::request(&format!("{}{}", self.prefix, entry.id), kind);
+        let mut pictures = Vec::new();
+        if let Some(probe) = &entry.probe {
+            pictures.push(make(probe, self.folder, self.limits)?);
+            request.probe = Some(requests::inline(pictures[0].clone(), None));
+        }
+        if let Some(reference) = &entry.reference {
+            let bytes = make(reference, self.folder, self.limits)?;
+            request.reference = Some(requests::inline(bytes.clone(), None));
+            pictures.push(bytes);
+        }
+        if let Some(names) = &entry.libraries {
+            let libraries = names.iter().map(|name| self.library(name));
+            request.search = Some(SearchQuestion {
+                libraries: libraries.collect::<Result<_, _>>()?,
+                persons_max: PERSONS_MAX,
+            });
+        }
+        request.claim = entry.claim.map(|claim| IdentityClaim {
+            name: PersonalText::new(claim.name),
+            number: PersonalText::new(claim.number),
+            valid_from: None,
+            valid_to: None,
+        });
+        let record = match &entry.command {
+            Some(command) => self.command(command, &mut request)?,
+            None => requests::record(self.tenant, Lane::Interactive, &request)?.0,
+        };
+        Ok(Case {
+            id: entry.id,
+            title: entry.title,
+            request,
+            pictures,
+            events,
+            waits: entry.waits,
+            record,
+        })
     }
-    let mut request = requests::request(&format!("{prefix}{}", entry.id), kind);
-    let mut pictures = vec![make(&entry.probe, folder, limits).context(entry.id.clone())?];
-    request.probe = Some(requests::inline(pictures[0].clone(), None));
-    if let Some(reference) = &entry.reference {
-        let bytes = make(reference, folder, limits).context(entry.id.clone())?;
-        request.reference = Some(requests::inline(bytes.clone(), None));
-        pictures.push(bytes);
+
+    fn library(&self, name: &str) -> anyhow::Result<Id> {
+        let known = self.libraries.get(name).copied();
+        known.with_context(|| format!("no case before it makes the library {name}"))
     }
-    Ok(Case {
-        id: entry.id,
-        title: entry.title,
-        request,
-        pictures,
-        events,
-    })
+
+    fn command(&mut self, command: &Command, request: &mut Request) -> anyhow::Result<NewRecord> {
+        let library = match command.operation {
+            // Its id follows from the case.
+            LibraryOperation::Create => Id([0; 16]),
+            _ => self.library(&command.library)?,
+        };
+        let person = command.person.clone().unwrap_or_default();
+        let mut made = requests::of_library(&request.request_id, command.operation, library);
+        if let Some(made) = &mut made.command {
+            made.label.clone_from(&command.library);
+            made.person_id = person;
+        }
+        request.command = made.command;
+        request.purpose = Some("demo".to_owned());
+        request.consent_ref = Some("examples/demo".to_owned());
+        let (record, case_id) = requests::command(self.tenant, request.clone())?;
+        if command.operation == LibraryOperation::Create {
+            let made = shiren_schemas::ids::library(self.tenant, case_id);
+            self.libraries.insert(command.library.clone(), made);
+        }
+        Ok(record)
+    }
 }
 
 fn make(recipe: &Recipe, folder: &Path, limits: &StillLimits) -> anyhow::Result<Vec<u8>> {

@@ -17,6 +17,8 @@ pub struct Expected {
     pub reason: Option<String>,
     /// Kind detect: number of faces.
     pub faces: Option<i32>,
+    /// Kind search: the person who must come first.
+    pub person: Option<String>,
 }
 
 /// Expectations by case.
@@ -75,6 +77,13 @@ pub fn misses(outcome: &Outcome, expected: Option<&Expected>) -> Vec<String> {
             .sum();
         if found != faces {
             misses.push(format!("{found} faces, expected {faces}"));
+        }
+    }
+    if let Some(person) = &expected.person {
+        let found = outcome.results.iter().flat_map(|r| &r.candidates).next();
+        let found = found.map_or("nobody", |candidate| candidate.person_id.as_str());
+        if found != person {
+            misses.push(format!("found {found}, expected {person}"));
         }
     }
     misses

@@ -5,6 +5,7 @@
 mod brute_force;
 #[cfg(feature = "peers")]
 mod peer;
+mod sweep;
 mod templates;
 
 use std::path::Path;
@@ -14,10 +15,12 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use shiren_library::{
     EmbeddedLibrary, EmbeddedOptions, FaceHit, FaceLibrary, FaceQuery, FaceWrite, LibraryError,
+    Metric, Standing,
 };
 use uuid::Uuid;
 
 use brute_force::BruteForce;
+pub use sweep::Sweep;
 use templates::{Made, SCOPES};
 
 /// Writes of one batch, which is flushed once.
@@ -37,6 +40,8 @@ pub struct SearchBench {
     pub faces: usize,
     /// Numbers of a template.
     pub dimension: usize,
+    /// How the engine compares them; for templates of norm 1 the order is the same.
+    pub metric: Metric,
     /// Probes of enrolled persons, and as many of strangers, for each scope.
     pub probes: usize,
     /// Also the brute force and, where it was built in, the peer.
@@ -67,7 +72,7 @@ impl SearchBench {
         );
         let made = Made::new(self.faces, self.dimension, self.seed);
         let resident_before = resident_bytes();
-        let options = EmbeddedOptions::new(dir, self.dimension);
+        let options = EmbeddedOptions::new(dir, self.dimension, self.metric);
         let library = EmbeddedLibrary::open(options.clone())?;
         let inserting = self.fill(&library, &made)?;
         let begun = Instant::now();
@@ -123,6 +128,7 @@ impl SearchBench {
             "templates": templates::HOW,
             "faces": self.faces,
             "dimension": self.dimension,
+            "metric": format!("{:?}", self.metric).to_lowercase(),
             "probes_a_scope": { "enrolled": self.probes, "strangers": self.probes },
             "seed": self.seed,
             "engine": described.engine,
@@ -142,6 +148,16 @@ impl SearchBench {
     }
 
     fn fill(&self, library: &EmbeddedLibrary, made: &Made) -> anyhow::Result<Duration> {
+        let creates: Vec<FaceWrite> = (made.all_libraries().into_iter())
+            .map(|library| FaceWrite::Create {
+                tenant: TENANT.to_owned(),
+                library,
+                label: "bench".to_owned(),
+                model_sha256: "none: templates made from numbers".to_owned(),
+                sequence: 0,
+            })
+            .collect();
+        library.write(&creates, Instant::now() + CALL_MAX_WAIT)?;
         let mut spent = Duration::ZERO;
         let indexes: Vec<usize> = (0..self.faces).collect();
         for batch in indexes.chunks(BATCH_WRITES) {
@@ -157,8 +173,12 @@ impl SearchBench {
                 })
                 .collect();
             let begun = Instant::now();
-            library.write(&writes, begun + CALL_MAX_WAIT)?;
+            let stands = library.write(&writes, begun + CALL_MAX_WAIT)?;
             spent += begun.elapsed();
+            ensure!(
+                stands.iter().all(|standing| *standing == Standing::Written),
+                "a face was not written"
+            );
         }
         Ok(spent)
     }
@@ -248,6 +268,7 @@ mod tests {
         let bench = SearchBench {
             faces: 1000,
             dimension: 32,
+            metric: Metric::Euclidean,
             probes: 20,
             peers: true,
             seed: 1,

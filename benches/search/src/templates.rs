@@ -94,6 +94,11 @@ impl Made {
         Uuid::from_u128((2 << 64) | library as u128)
     }
 
+    /// Ids of all libraries.
+    pub(super) fn all_libraries(&self) -> Vec<Uuid> {
+        self.libraries(&SCOPES[0])
+    }
+
     pub(super) fn libraries(&self, scope: &Scope) -> Vec<Uuid> {
         scope
             .libraries

@@ -62,6 +62,9 @@ impl Records {
         let request_id = request_id(number);
         let case_id = ids::case(&self.topic, &request_id);
         let case = AdmittedCase {
+            search: None,
+            command: None,
+            claim: None,
             envelope: Envelope {
                 request_id,
                 kind: RequestKind::Detect,

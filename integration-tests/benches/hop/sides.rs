@@ -91,7 +91,7 @@ impl Bench {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let servers = format!("[log.kafka]\nbootstrap_servers = {:?}", broker.bootstrap());
         let text = site::topology(&[
-            ("engine = \"embedded\"", "engine = \"kafka\""),
+            ("[log]\nengine = \"embedded\"", "[log]\nengine = \"kafka\""),
             ("[log.kafka]", &servers),
             // The bare loop does not seal either.
             ("[vault] ", "[vault]\nenabled = false\n"),

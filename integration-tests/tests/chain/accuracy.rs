@@ -9,7 +9,8 @@ use shiren_integration_tests::site;
 /// Scores may differ by this much on 99 % of the pairs.
 const MAX_DIFFERENCE: f64 = 0.01;
 
-fn python(script: &str, arguments: &[&std::ffi::OsStr]) {
+/// Runs a script of `integration-tests/reference`.
+pub(crate) fn python(script: &str, arguments: &[&std::ffi::OsStr]) {
     let python = site::home().join("venv-reference/bin/python");
     assert!(
         python.exists(),

@@ -52,13 +52,13 @@ fn every_case_comes_to_what_is_expected() {
     let (ran, report) = demo(&cases());
     assert!(ran.success, "{}", ran.last_line);
     let number = |name: &str| ran.last_line[name].as_u64().unwrap();
-    assert_eq!(number("published"), 15);
+    assert_eq!(number("published"), 27);
     assert_eq!(number("terminal"), number("published"));
     assert_eq!(number("unexpected"), 0);
     assert_eq!(number("contradictions"), 0);
     assert_eq!(number("events"), number("published") + number("duplicates"));
     assert!(number("frames") > number("published") / 2);
-    assert_eq!(report.matches("<section>").count(), 15);
+    assert_eq!(report.matches("<section>").count(), 27);
     assert!(report.contains("data:image/jpeg;base64,"));
     assert!(!report.contains("http"), "the report must stand on its own");
 }

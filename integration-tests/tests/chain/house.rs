@@ -54,7 +54,7 @@ const HOMES: &[(&str, &[&str])] = &[
 const ARROWS: &[(&str, &[&str])] = &[
     ("shiren-schemas", &[]),
     ("shiren-contract", &["shiren-schemas"]),
-    ("shiren-models", &["shiren-contract"]),
+    ("shiren-models", &["shiren-contract", "shiren-schemas"]),
     ("shiren-stills", &["shiren-contract", "shiren-schemas"]),
     ("shiren-topology", &["shiren-contract", "shiren-schemas"]),
     ("shiren-log", &["shiren-schemas"]),
@@ -64,7 +64,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         "shiren-runtime",
         &["shiren-contract", "shiren-log", "shiren-schemas"],
     ),
-    ("shiren-admit", &["shiren-contract", "shiren-schemas"]),
+    (
+        "shiren-admit",
+        &["shiren-contract", "shiren-idcard", "shiren-schemas"],
+    ),
     ("shiren-decode", &["shiren-contract", "shiren-schemas"]),
     (
         "shiren-detect",
@@ -86,6 +89,11 @@ const ARROWS: &[(&str, &[&str])] = &[
         "shiren-match",
         &["shiren-contract", "shiren-models", "shiren-schemas"],
     ),
+    (
+        "shiren-authority-verify",
+        &["shiren-contract", "shiren-models", "shiren-schemas"],
+    ),
+    ("shiren-enrol", &["shiren-contract", "shiren-schemas"]),
     ("shiren-vault", &["shiren-contract", "shiren-schemas"]),
     ("shiren-library", &["shiren-schemas"]),
     ("shiren-bench-search", &["shiren-library"]),
@@ -151,7 +159,14 @@ fn heavy_crates_have_one_home() {
             "shiren-idcard",
         ];
         let stage = [
-            "admit", "decode", "detect", "quality", "liveness", "embed", "match",
+            "admit",
+            "decode",
+            "detect",
+            "quality",
+            "liveness",
+            "embed",
+            "match",
+            "authority-verify",
         ]
         .iter()
         .any(|s| name == format!("shiren-{s}"));

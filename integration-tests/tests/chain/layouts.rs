@@ -20,7 +20,10 @@ fn run_in(changes: &[(&str, &str)], segments: usize) -> Vec<Verdict> {
 
 #[test]
 fn all_in_one_and_several_segments_agree() {
-    let apart = run_in(&[site::LARGE_FACES, site::ONE_STAGE_A_SEGMENT], 7);
+    let apart = run_in(
+        &[site::LARGE_FACES, site::ONE_STAGE_A_SEGMENT],
+        site::STAGES.len(),
+    );
     assert_eq!(run::canonical(&apart), run::undisturbed(EVENTS));
     // Not equal because all are alike: the run holds every kind of end.
     let decisions: HashSet<_> = apart
@@ -43,9 +46,9 @@ fn a_stage_is_moved_by_topology_alone() {
     let folder = tempfile::tempdir().unwrap();
     let requests = events::requests(&site::home(), 90);
     let detect_apart = (
-        "[segment.front]\nstages = [\"admit\", \"decode\", \"detect\", \"quality\", \"liveness\", \"embed\", \"match\"]\n",
+        "[segment.front]\nstages = [\"admit\", \"decode\", \"detect\", \"quality\", \"liveness\", \"embed\", \"match\", \"enrol\", \"authority-verify\"]\n",
         "[segment.head]\nstages = [\"admit\", \"decode\"]\n[segment.detect]\nstages = [\"detect\"]\n\
-         [segment.tail]\nstages = [\"quality\", \"liveness\", \"embed\", \"match\"]\n",
+         [segment.tail]\nstages = [\"quality\", \"liveness\", \"embed\", \"match\", \"enrol\", \"authority-verify\"]\n",
     );
     let layouts: [&[(&str, &str)]; 3] = [
         &[site::LARGE_FACES],

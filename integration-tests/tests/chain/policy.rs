@@ -93,6 +93,9 @@ fn admitted(id: &str, version: i64) -> NewRecord {
                 request.reference,
             ),
         ],
+        search: None,
+        command: None,
+        claim: None,
     };
     NewRecord {
         topic: "shiren.decode.interactive".into(),

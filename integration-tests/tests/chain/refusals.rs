@@ -161,7 +161,10 @@ fn a_wrong_key_partition_or_envelope_is_refused_by_code() {
         record(&request)
     };
     refused(asks(&|r| r.scene = "nowhere".into()), "scene_unknown");
-    refused(asks(&|r| r.kind = RequestKind::Search), "kind_unsupported");
+    refused(
+        asks(&|r| r.kind = RequestKind::ReadDocument),
+        "kind_unsupported",
+    );
     refused(asks(&|r| r.deadline_ms = Some(0)), "deadline_invalid");
     refused(
         asks(&|r| r.request_id = String::new()),

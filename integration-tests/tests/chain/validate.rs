@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use shiren::checks;
+use shiren::search_reach;
 use shiren::site::Site;
 use shiren_integration_tests::{processes, site};
 use shiren_topology::Problem;
@@ -132,6 +133,33 @@ fn what_is_missing_outside_is_found_all_at_once_and_nothing_is_made() {
     assert_eq!(problems.len(), site.topics().len());
 }
 
+/// How large a library the shipped scene's target supports, by the shipped table.
+#[test]
+fn the_largest_search_of_each_scene_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let reach = |changes: &[(&str, &str)]| search_reach::of_scenes(&open(folder.path(), changes));
+    let found = reach(&[]);
+    let (table, faces) = found[0].supported.clone().unwrap();
+    assert_eq!(
+        (found.len(), table.as_str()),
+        (1, "dlib-resnet29/att-faces")
+    );
+    // The table measures 41 false matches in 74,100 pairs at its last edge: an FMR of 5.5e-4, and 1 % over N is 0.01 / N.
+    assert!((15..=25).contains(&faces.measured), "{faces:?}");
+    assert!((1_500..=2_500).contains(&faces.extrapolated), "{faces:?}");
+    let none = reach(&[("target_fpir = 0.01 ", "target_fpir = 0.000001 ")]);
+    assert!(
+        none[0]
+            .to_string()
+            .contains("supported at no number of faces"),
+        "{}",
+        none[0]
+    );
+    assert_eq!(reach(&[("target_fpir = 0.01 ", "# ")]), []);
+    let unknown = reach(&[("profile = \"open\"", "profile = \"opne\"")]);
+    assert!(unknown[0].json()["why"].as_str().unwrap().contains("opne"));
+}
+
 #[test]
 fn the_command_says_all_of_it_and_fails() {
     let folder = tempfile::tempdir().unwrap();
@@ -171,6 +199,10 @@ fn the_command_says_all_of_it_and_fails() {
     .unwrap();
     let (ok, out) = run(&["validate", "--live"]);
     assert!(ok && out.contains(": ok; 1 tenant(s)"), "{out}");
+    assert!(
+        out.contains("scene default: target_fpir 0.01 is measured up to"),
+        "{out}"
+    );
     let (ok, out) = run(&["graph", "--format", "dot"]);
     assert!(ok && out.starts_with("digraph shiren {"), "{out}");
 }

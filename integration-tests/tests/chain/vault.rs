@@ -209,10 +209,11 @@ fn a_store_is_made_for_one_process_and_demanded_for_many() {
     assert_eq!(found(&operator.site), [""; 0]);
     assert!(!operator.path("vault").exists(), "a check has made a store");
 
-    let kafka = site::topology(&[("engine = \"embedded\"", "engine = \"kafka\"")]).replace(
-        "[log.kafka]\n",
-        "[log.kafka]\nbootstrap_servers = \"127.0.0.1:1\"\n",
-    );
+    let kafka = site::topology(&[("[log]\nengine = \"embedded\"", "[log]\nengine = \"kafka\"")])
+        .replace(
+            "[log.kafka]\n",
+            "[log.kafka]\nbootstrap_servers = \"127.0.0.1:1\"\n",
+        );
     let file = operator.path("kafka.toml");
     let stages = shiren::stages::descriptors();
     let kafka = Site::read(&kafka, &file, operator.folder.path(), &stages).unwrap();

@@ -110,12 +110,41 @@ fn wrong_requests() -> Vec<(&'static str, Change<Request>, Code, bool)> {
             true,
         ),
     ];
+    for (what, kind, code) in [
+        (
+            "a search without libraries",
+            RequestKind::Search,
+            codes::SEARCH_INVALID,
+        ),
+        (
+            "a command among the requests",
+            RequestKind::Enrol,
+            codes::TOPIC_MISMATCH,
+        ),
+        (
+            "an erasure among the requests",
+            RequestKind::Unenrol,
+            codes::TOPIC_MISMATCH,
+        ),
+        (
+            "a verification without a claim",
+            RequestKind::Verify,
+            codes::CLAIM_MISSING,
+        ),
+    ] {
+        let change: Change<Request> = Box::new(move |r| r.kind = kind);
+        table.push((what, change, code, true));
+    }
     for kind in RequestKind::ALL {
         let served = [
             RequestKind::Detect,
             RequestKind::Attributes,
             RequestKind::Liveness,
             RequestKind::Compare,
+            RequestKind::Search,
+            RequestKind::Enrol,
+            RequestKind::Unenrol,
+            RequestKind::Verify,
         ];
         if !served.contains(kind) {
             let change: Change<Request> = Box::new(move |r| r.kind = *kind);

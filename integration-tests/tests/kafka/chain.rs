@@ -14,7 +14,7 @@ fn drain(workers: Vec<Worker>) -> Vec<u64> {
 #[test]
 fn one_process_a_stage_agrees_with_all_in_one() {
     let cluster = Cluster::start(&[site::LARGE_FACES, site::ONE_STAGE_A_SEGMENT]);
-    assert_eq!(cluster.workers.len(), 7);
+    assert_eq!(cluster.workers.len(), site::STAGES.len());
     let requests = events::requests(&site::home(), EVENTS);
     run::publish(cluster.log.as_ref(), &requests);
     let apart = run::verdicts(cluster.log.as_ref(), EVENTS);
@@ -70,7 +70,7 @@ fn a_drained_process_leaves_the_rest_to_the_next() {
     assert_eq!(run::canonical(&verdicts), run::undisturbed(EVENTS));
 }
 
-/// The main job as a user sees it: the demo's mix, the chain in seven other processes.
+/// The main job as a user sees it: the demo's mix, the chain in other processes.
 #[test]
 fn the_demo_runs_with_one_process_a_stage() {
     let cluster = Cluster::start(&[site::ONE_STAGE_A_SEGMENT]);
@@ -84,5 +84,5 @@ fn the_demo_runs_with_one_process_a_stage() {
     let last: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
     assert_eq!(last["terminal"], last["published"]);
     assert_eq!(last["unexpected"], 0);
-    assert_eq!(cluster.site.topology.segments.len(), 7);
+    assert_eq!(cluster.site.topology.segments.len(), site::STAGES.len());
 }

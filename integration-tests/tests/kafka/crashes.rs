@@ -103,9 +103,7 @@ fn killed_at_each_step_in_the_first_a_middle_and_the_last_stage_every_case_ends_
 #[test]
 fn of_two_workers_one_is_killed_and_the_other_takes_over() {
     let (mut cluster, requests) = prepare(&[site::ONE_STAGE_A_SEGMENT]);
-    for stage in [
-        "admit", "decode", "detect", "quality", "liveness", "embed", "match",
-    ] {
+    for stage in site::STAGES {
         let worker = cluster.start_worker(stage, 0);
         cluster.workers.push(worker);
     }

@@ -7,6 +7,7 @@
 
 mod chain;
 mod crashes;
+mod library;
 mod log;
 mod memory;
 mod policy;
@@ -22,17 +23,19 @@ use shiren::stages;
 use shiren_integration_tests::broker::Broker;
 use shiren_integration_tests::processes::{self, Worker};
 use shiren_integration_tests::site;
+use shiren_library::stand_in::StandIn;
 use shiren_log::Log;
 use shiren_vault::FileVault;
 use tempfile::TempDir;
 
-/// A broker with a site of one process a stage on it.
+/// A broker with a site of one process a stage on it, and a stand-in for a Qdrant server.
 struct Cluster {
     workers: Vec<Worker>,
     topology: PathBuf,
     site: Arc<Site>,
     log: Arc<dyn Log>,
     broker: Broker,
+    library: StandIn,
     _folder: TempDir,
 }
 
@@ -50,16 +53,16 @@ impl Cluster {
     fn without_workers(changes: &[(&str, &str)]) -> Self {
         let broker = Broker::start();
         let folder = tempfile::tempdir().unwrap();
-        let engine = format!(
-            "engine = \"kafka\"\nbootstrap_servers = {:?}",
-            broker.bootstrap()
-        );
-        let (engine, servers) = engine.split_once('\n').unwrap();
-        let servers = format!("[log.kafka]\n{servers}");
+        let servers = format!("[log.kafka]\nbootstrap_servers = {:?}", broker.bootstrap());
+        let stand_in = StandIn::start();
+        let library = site::library_at(&stand_in.url());
         let vault = site::vault_in(folder.path());
+        let dir = format!("dir = {:?}", folder.path().join("library"));
         let mut all = vec![
-            ("engine = \"embedded\"", engine),
+            ("[log]\nengine = \"embedded\"", "[log]\nengine = \"kafka\""),
             ("[log.kafka]\n", servers.as_str()),
+            (library.0, library.1.as_str()),
+            ("dir = \"library\"", dir.as_str()),
         ];
         all.extend(vault.iter().map(|(from, to)| (*from, to.as_str())));
         all.extend_from_slice(changes);
@@ -75,6 +78,7 @@ impl Cluster {
             site: Arc::new(site),
             log,
             broker,
+            library: stand_in,
             _folder: folder,
         }
     }

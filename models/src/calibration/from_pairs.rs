@@ -36,7 +36,7 @@ impl Table {
     /// The table of these pairs, in bins of [`BIN_WIDTH`].
     ///
     /// # Errors
-    /// [`ModelError::Calibration`] without a genuine or an impostor pair, or for a score that is not finite.
+    /// [`ModelError::Calibration`] without an impostor pair, or for a score that is not finite.
     pub fn of_pairs(of: Provenance, pairs: &[ScoredPair<'_>]) -> Result<Self, ModelError> {
         let mut counts: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
         let mut identity_pairs = BTreeSet::new();
@@ -194,12 +194,21 @@ mod tests {
     fn what_is_no_table_is_refused() {
         for pairs in [
             &[pair(0.5, "a", "a")][..],
-            &[pair(0.5, "a", "b")],
             &[pair(0.5, "a", "a"), pair(f64::NAN, "a", "b")],
         ] {
             let error = Table::of_pairs(provenance(), pairs).unwrap_err();
             assert!(matches!(error, ModelError::Calibration { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn strangers_alone_give_thresholds_and_no_misses() {
+        let table = Table::of_pairs(provenance(), &[pair(0.5, "a", "b")]).unwrap();
+        let again = Table::parse(&table.to_toml(), "again").unwrap();
+        assert_eq!(
+            (again.sample().genuine_pairs, again.fnmr_at(0.4)),
+            (0, None)
+        );
     }
 
     proptest! {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::identity::IdentityClaim;
+use super::library::{LibraryCommand, SearchQuestion};
 use crate::ids::{Id, Sha256};
 
 text_enum! {
@@ -89,7 +91,7 @@ pub struct Inline {
 }
 
 /// The picture's file, encrypted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed {
     /// Key id.
     pub key_id: String,
@@ -170,9 +172,15 @@ pub struct Request {
     pub probe: Option<Picture>,
     /// compare: the picture it is compared with.
     pub reference: Option<Picture>,
+    /// Kind search.
+    pub search: Option<SearchQuestion>,
+    /// Kinds enrol and unenrol.
+    pub command: Option<LibraryCommand>,
+    /// Kind verify.
+    pub claim: Option<IdentityClaim>,
 }
 
-wire!(Request, "request", ["Request/1"]);
+wire!(Request, "request", ["Request/1", "Request/2"]);
 
 /// Wall time of one stage on this case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

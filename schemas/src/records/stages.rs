@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::findings::{Liveness, Quality};
+use super::identity::IdentityClaim;
+use super::library::{LibraryCommand, SearchQuestion};
 use super::request::{Envelope, PictureRole, ReferenceKind, Sealed};
 use super::verdict::{Check, ModelRef};
 
@@ -27,9 +29,19 @@ pub struct AdmittedCase {
     pub envelope: Envelope,
     /// Pictures.
     pub pictures: Vec<AdmittedPicture>,
+    /// Kind search.
+    pub search: Option<SearchQuestion>,
+    /// Kinds enrol and unenrol.
+    pub command: Option<LibraryCommand>,
+    /// Kind verify.
+    pub claim: Option<IdentityClaim>,
 }
 
-wire!(AdmittedCase, "decode", ["AdmittedCase/1", "AdmittedCase/2"]);
+wire!(
+    AdmittedCase,
+    "decode",
+    ["AdmittedCase/1", "AdmittedCase/2", "AdmittedCase/3"]
+);
 
 text_enum! {
     /// File format, found from the bytes.
@@ -73,9 +85,19 @@ pub struct StillCase {
     pub envelope: Envelope,
     /// Pictures.
     pub pictures: Vec<StillPicture>,
+    /// Kind search.
+    pub search: Option<SearchQuestion>,
+    /// Kinds enrol and unenrol.
+    pub command: Option<LibraryCommand>,
+    /// Kind verify.
+    pub claim: Option<IdentityClaim>,
 }
 
-wire!(StillCase, "detect", ["StillCase/1", "StillCase/2"]);
+wire!(
+    StillCase,
+    "detect",
+    ["StillCase/1", "StillCase/2", "StillCase/3"]
+);
 
 /// Corners in pixels of the upright picture; may reach over its border.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -183,9 +205,19 @@ pub struct FaceCase {
     pub reason_codes: Vec<String>,
     /// Models.
     pub models: Vec<ModelRef>,
+    /// Kind search.
+    pub search: Option<SearchQuestion>,
+    /// Kinds enrol and unenrol.
+    pub command: Option<LibraryCommand>,
+    /// Kind verify.
+    pub claim: Option<IdentityClaim>,
 }
 
-wire!(FaceCase, "embed", ["FaceCase/1", "FaceCase/2"]);
+wire!(
+    FaceCase,
+    "embed",
+    ["FaceCase/1", "FaceCase/2", "FaceCase/3"]
+);
 
 /// A face template (feature vector).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -222,6 +254,24 @@ pub struct TemplateCase {
     pub reason_codes: Vec<String>,
     /// Models.
     pub models: Vec<ModelRef>,
+    /// Kind search.
+    pub search: Option<SearchQuestion>,
+    /// Kinds enrol and unenrol.
+    pub command: Option<LibraryCommand>,
+    /// Kind verify.
+    pub claim: Option<IdentityClaim>,
 }
 
-wire!(TemplateCase, "match", ["TemplateCase/1", "TemplateCase/2"]);
+impl TemplateCase {
+    /// The picture of this role.
+    #[must_use]
+    pub fn of_role(&self, role: PictureRole) -> Option<&TemplatedPicture> {
+        self.pictures.iter().find(|p| p.picture.role == role)
+    }
+}
+
+wire!(
+    TemplateCase,
+    "match",
+    ["TemplateCase/1", "TemplateCase/2", "TemplateCase/3"]
+);

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::findings::Quality;
+use super::identity::AuthorityEvidence;
+use super::library::{Enrolment, PersonFound, SearchEvidence};
 use super::request::{Mode, PictureRole, ReferenceKind, RequestKind, StageTiming};
 use super::stages::{BoundingBox, FacedPicture, Landmark};
 use crate::ids::{Id, Sha256};
@@ -187,9 +189,13 @@ pub struct Results {
     pub detections: Vec<PictureFaces>,
     /// Kind attributes.
     pub attributes: Vec<PictureAttributes>,
+    /// Kind search: best first, only those from the threshold on.
+    pub candidates: Vec<PersonFound>,
+    /// Kinds enrol and unenrol.
+    pub enrolment: Option<Enrolment>,
 }
 
-wire!(Results, "results", ["Results/1", "Results/2"]);
+wire!(Results, "results", ["Results/1", "Results/2", "Results/3"]);
 
 /// One 1:1 comparison and its operating point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -254,9 +260,17 @@ pub struct Evidence {
     pub timings: Vec<StageTiming>,
     /// Faults.
     pub faults: Vec<Fault>,
+    /// Kind search.
+    pub search: Option<SearchEvidence>,
+    /// Kind verify.
+    pub authority: Option<AuthorityEvidence>,
 }
 
-wire!(Evidence, "evidence", ["Evidence/1", "Evidence/2"]);
+wire!(
+    Evidence,
+    "evidence",
+    ["Evidence/1", "Evidence/2", "Evidence/3"]
+);
 
 /// A record that was refused or failed: bounded head, hash, origin, code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use shiren_contract::policies::Policies;
 use shiren_schemas::records::RequestKind;
 
+use crate::question::QuestionBounds;
+
 /// Configuration of the stage.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -12,6 +14,8 @@ pub struct Config {
     pub kinds: BTreeSet<RequestKind>,
     /// The policy: a case is judged by the version that is the newest when it is admitted.
     pub policies: Policies,
+    /// Bounds of searches.
+    pub questions: QuestionBounds,
     /// Longest deadline a request may name, milliseconds.
     pub deadline_max_ms: i64,
 }

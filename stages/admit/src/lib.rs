@@ -3,7 +3,9 @@
 //! Checks envelope, key and partition; takes the tenant from the topic's name; derives the case
 //! id; stamps the append time and the policy's version.
 
+mod claim;
 mod config;
+mod question;
 
 use shiren_contract::codes;
 use shiren_contract::stage::{Arrival, Input, Outcome, Rejection, Stage, StageDescriptor};
@@ -16,6 +18,7 @@ use shiren_schemas::topics::Topic;
 use shiren_schemas::{Id, Wire, ids, keys};
 
 pub use config::Config;
+pub use question::QuestionBounds;
 
 /// Longest request_id, bytes.
 const REQUEST_ID_MAX_BYTES: usize = 128;
@@ -45,28 +48,38 @@ impl Stage for Admit {
     };
 
     fn process(&mut self, arrival: Arrival) -> Outcome {
-        let Some(Topic::Requests { tenant, lane }) = Topic::parse(&arrival.topic) else {
+        let Some(ingress) = Ingress::of(&arrival.topic) else {
             let what = format!("{} is no topic of requests", arrival.topic);
             return Outcome::DeadLetter(Rejection::new(codes::STAGE_FAILED, what));
         };
         let value = arrival.value.clone().unwrap_or_default();
-        let request = match Request::decode(&value) {
+        let mut request = match Request::decode(&value) {
             Ok(request) => request,
             Err(error) => return Outcome::DeadLetter(error.into()),
         };
-        if let Err(rejection) = self.check(&arrival, &tenant, &request) {
+        let case = ids::case(&arrival.topic, &request.request_id);
+        if let Err(rejection) = self.check(&arrival, &ingress, &mut request, case) {
             // By place, so that a corrected resend is a case of its own.
             let case = ids::refused_case(&arrival.topic, arrival.partition, arrival.offset);
-            let envelope = self.envelope(request, case, tenant, lane, &arrival).0;
+            let envelope = self.envelope(&request, case, ingress, &arrival);
             let mut terminal = Terminal::error(envelope, Self::DESCRIPTOR.name, rejection, None);
             terminal.dead_letter = true;
             return Outcome::terminal(terminal);
         }
-        let case = ids::case(&arrival.topic, &request.request_id);
-        let kind = request.kind;
-        let (envelope, probe, reference) = self.envelope(request, case, tenant, lane, &arrival);
-        match pictures(kind, probe, reference) {
-            Ok(pictures) => Outcome::next(AdmittedCase { envelope, pictures }),
+        let envelope = self.envelope(&request, case, ingress, &arrival);
+        let pictures = if question::needs_pictures(&request) {
+            pictures(request.kind, request.probe, request.reference)
+        } else {
+            Ok(Vec::new())
+        };
+        match pictures {
+            Ok(pictures) => Outcome::next(AdmittedCase {
+                envelope,
+                pictures,
+                search: request.search,
+                command: request.command,
+                claim: request.claim,
+            }),
             Err((rejection, role)) => Outcome::terminal(Terminal::error(
                 envelope,
                 Self::DESCRIPTOR.name,
@@ -77,15 +90,57 @@ impl Stage for Admit {
     }
 }
 
+/// What an ingress topic's name tells.
+struct Ingress {
+    tenant: String,
+    lane: Lane,
+    commands: bool,
+}
+
+impl Ingress {
+    fn of(topic: &str) -> Option<Self> {
+        match Topic::parse(topic)? {
+            Topic::Requests { tenant, lane } => Some(Self {
+                tenant,
+                lane,
+                commands: false,
+            }),
+            // Commands wait for a dependency to come back, as bulk does.
+            Topic::LibraryCommands { tenant } => Some(Self {
+                tenant,
+                lane: Lane::Bulk,
+                commands: true,
+            }),
+            _ => None,
+        }
+    }
+}
+
 impl Admit {
-    /// Envelope, key and partition.
-    fn check(&self, arrival: &Arrival, tenant: &str, request: &Request) -> Result<(), Rejection> {
+    /// Envelope, key, partition, and what the kind asks for.
+    fn check(
+        &self,
+        arrival: &Arrival,
+        ingress: &Ingress,
+        request: &mut Request,
+        case: Id,
+    ) -> Result<(), Rejection> {
         let id = &request.request_id;
         if id.is_empty() || id.len() > REQUEST_ID_MAX_BYTES || id.chars().any(char::is_control) {
             let what = format!("request_id has {} bytes or a control character", id.len());
             return Err(Rejection::new(codes::REQUEST_ID_INVALID, what));
         }
-        check_key(arrival, tenant, id)?;
+        let tenant = &ingress.tenant;
+        let is_command = matches!(request.kind, RequestKind::Enrol | RequestKind::Unenrol);
+        if is_command != ingress.commands {
+            let what = format!("{} on {}", request.kind, arrival.topic);
+            return Err(Rejection::new(codes::TOPIC_MISMATCH, what));
+        }
+        let expected = match &request.command {
+            Some(command) if is_command => keys::library(tenant, command.library),
+            _ => keys::request(tenant, id),
+        };
+        check_key(arrival, tenant, &expected)?;
         if self
             .config
             .policies
@@ -101,23 +156,23 @@ impl Admit {
             let what = format!("{} is not among {}", request.kind, known.join(", "));
             return Err(Rejection::new(codes::KIND_UNSUPPORTED, what));
         }
-        match request.deadline_ms {
-            Some(ms) if ms < 1 || i64::from(ms) > self.config.deadline_max_ms => {
-                let what = format!("{ms} is not within 1..={}", self.config.deadline_max_ms);
-                Err(Rejection::new(codes::DEADLINE_INVALID, what))
-            }
-            _ => Ok(()),
+        if let Some(ms) = request.deadline_ms
+            && (ms < 1 || i64::from(ms) > self.config.deadline_max_ms)
+        {
+            let what = format!("{ms} is not within 1..={}", self.config.deadline_max_ms);
+            return Err(Rejection::new(codes::DEADLINE_INVALID, what));
         }
+        question::check(request, tenant, case, arrival.offset, self.config.questions)?;
+        claim::check(request, arrival.append_time_us)
     }
 
     fn envelope(
         &self,
-        request: Request,
+        request: &Request,
         case_id: Id,
-        tenant: String,
-        lane: Lane,
+        Ingress { tenant, lane, .. }: Ingress,
         arrival: &Arrival,
-    ) -> (Envelope, Option<Picture>, Option<Picture>) {
+    ) -> Envelope {
         // An unknown scene is refused: its case has no version.
         let (policy_version, deadline_ms) = self
             .config
@@ -125,21 +180,21 @@ impl Admit {
             .current(&tenant, &request.scene)
             .map_or((0, None), |(version, scene)| (version, scene.deadline_ms));
         let deadline = deadline_ms.map(|ms| i32::try_from(ms).unwrap_or(i32::MAX));
-        let envelope = Envelope {
-            request_id: request.request_id,
+        Envelope {
+            request_id: request.request_id.clone(),
             kind: request.kind,
-            scene: request.scene,
+            scene: request.scene.clone(),
             mode: request.mode,
             deadline_ms: request.deadline_ms.or(deadline),
             capture_time: request.capture_time,
-            stream_id: request.stream_id,
-            session_id: request.session_id,
+            stream_id: request.stream_id.clone(),
+            session_id: request.session_id.clone(),
             sequence: request.sequence,
             stream_epoch: request.stream_epoch,
             spectrum: request.spectrum,
-            purpose: request.purpose,
-            consent_ref: request.consent_ref,
-            device_risk: request.device_risk,
+            purpose: request.purpose.clone(),
+            consent_ref: request.consent_ref.clone(),
+            device_risk: request.device_risk.clone(),
             replay_of: request.replay_of,
             case_id,
             record_id: case_id,
@@ -148,14 +203,12 @@ impl Admit {
             received_time: arrival.append_time_us,
             policy_version,
             trail: Vec::new(),
-        };
-        (envelope, request.probe, request.reference)
+        }
     }
 }
 
 /// A camera whose keys or partitioner are wrong would break the order of its cases: refused.
-fn check_key(arrival: &Arrival, tenant: &str, request_id: &str) -> Result<(), Rejection> {
-    let expected = keys::request(tenant, request_id);
+fn check_key(arrival: &Arrival, tenant: &str, expected: &str) -> Result<(), Rejection> {
     let key = arrival.key.as_deref().unwrap_or_default();
     if key != expected.as_bytes() {
         return Err(match keys::split(key) {
@@ -164,7 +217,7 @@ fn check_key(arrival: &Arrival, tenant: &str, request_id: &str) -> Result<(), Re
                 Rejection::new(codes::TENANT_MISMATCH, what)
             }
             _ => {
-                let what = format!("expected <tenant>/<request_id> = {expected}");
+                let what = format!("expected {expected}");
                 Rejection::new(codes::KEY_MISMATCH, what)
             }
         });

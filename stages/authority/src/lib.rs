@@ -8,7 +8,6 @@
 mod error;
 mod idempotency;
 mod import;
-mod name;
 mod port;
 mod register;
 mod template;
@@ -16,10 +15,9 @@ mod template;
 pub use error::{AuthorityError, Unreadable};
 pub use idempotency::{Check, IdempotencyKey};
 pub use import::{Import, ImportError, ImportReport, PortraitRefused, Progress, RefusedRow};
-pub use name::{NAME_MAX_BYTES, Name, NameError};
 pub use port::{
     Authority, IdentityClaim, IdentityReply, Picture, PortraitClaim, PortraitReply, Probe,
     ProbeForm, Validity,
 };
 pub use register::{LocalRegister, ReEmbedReport, RegisterOptions, RegisterSummary, SOURCE};
-pub use template::{ModelId, TEMPLATE_MAX_VALUES, Template, TemplateError};
+pub use template::{Metric, ModelId, TEMPLATE_MAX_VALUES, Template, TemplateError};

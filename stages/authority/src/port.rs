@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Instant;
 
-use shiren_idcard::{Date, IdNumber};
+pub use shiren_contract::authority::IdentityReply;
+use shiren_idcard::{Date, IdNumber, Name};
 use zeroize::Zeroizing;
 
 use crate::error::AuthorityError;
 use crate::idempotency::IdempotencyKey;
-use crate::name::Name;
 use crate::template::{ModelId, Template};
 
 /// Knows who holds which number and what that person looks like. Calls block until the deadline at
@@ -94,38 +94,6 @@ pub struct IdentityClaim {
     pub today: Date,
 }
 
-/// What an authority found on a claim. The first that applies, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdentityReply {
-    /// It knows no such number.
-    NumberUnknown,
-    /// The number's holder is called otherwise.
-    NameDiffers,
-    /// The record holds another validity than the claim: the card was replaced or withdrawn.
-    ValidityDiffers,
-    /// The validity, claimed or recorded, begins after today.
-    NotYetValid,
-    /// The validity, claimed or recorded, is over.
-    Expired,
-    /// All that was claimed agrees.
-    Agrees,
-}
-
-impl IdentityReply {
-    /// A stable word for it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::NumberUnknown => "number_unknown",
-            Self::NameDiffers => "name_differs",
-            Self::ValidityDiffers => "validity_differs",
-            Self::NotYetValid => "not_yet_valid",
-            Self::Expired => "expired",
-            Self::Agrees => "agrees",
-        }
-    }
-}
-
 /// "The person of this name and number looks like this."
 #[derive(Clone, Debug)]
 pub struct PortraitClaim {
@@ -200,8 +168,8 @@ pub enum PortraitReply {
     NoPortrait,
     /// How alike they are; higher is more alike. Which score is enough is the caller's matter.
     Score {
-        /// Comparison score: cosine, -1 to 1, where the authority compares templates; otherwise on the
-        /// scale that the authority documents.
+        /// Comparison score: by the register's [`crate::Metric`] where the authority compares templates;
+        /// otherwise on the scale that the authority documents.
         score: f64,
         /// The model that made the templates; `None` where the authority does not say.
         model: Option<ModelId>,

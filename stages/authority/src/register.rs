@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use shiren_idcard::IdNumber;
+use shiren_idcard::{IdNumber, Name};
 use shiren_vault::SecretKey;
 
 pub use options::RegisterOptions;
@@ -33,7 +33,6 @@ pub(crate) use state::{Person, State};
 
 use crate::error::{AuthorityError, Unreadable};
 use crate::idempotency::IdempotencyKey;
-use crate::name::Name;
 use crate::port::{
     Authority, IdentityClaim, IdentityReply, PortraitClaim, PortraitReply, Probe, ProbeForm,
 };
@@ -289,7 +288,7 @@ impl Authority for LocalRegister {
             return Ok(PortraitReply::NoPortrait);
         };
         Ok(PortraitReply::Score {
-            score: template.cosine(probe)?,
+            score: template.compare(probe, self.options.metric)?,
             model: Some(template.model().clone()),
         })
     }

@@ -12,6 +12,15 @@ pub const TEMPLATE_MAX_VALUES: usize = 4_096;
 /// Longest name of a model, bytes.
 pub(crate) const MODEL_NAME_MAX_BYTES: usize = 128;
 
+/// How two templates become a comparison score; higher is more alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// Cosine of the angle, -1 to 1.
+    Cosine,
+    /// 1 - Euclidean distance, at most 1.
+    OneMinusEuclidean,
+}
+
 /// A model by its name and weights: templates of different ones say nothing about each other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ModelId {
@@ -93,12 +102,12 @@ impl Template {
         })
     }
 
-    /// The cosine of the angle between two templates, -1 to 1.
+    /// The comparison score of two templates.
     ///
     /// # Errors
     /// [`AuthorityError::RegisterModelMismatch`]: they are of different models or sizes. `self` is the
     /// register's.
-    pub fn cosine(&self, given: &Self) -> Result<f64, AuthorityError> {
+    pub fn compare(&self, given: &Self, metric: Metric) -> Result<f64, AuthorityError> {
         let weights = |t: &Self| (t.model.sha256, t.values.len());
         if weights(self) != weights(given) {
             let named = |t: &Self| format!("{} with {} numbers", t.model, t.values.len());
@@ -107,10 +116,15 @@ impl Template {
                 given: named(given),
             });
         }
-        let (mut dot, mut aa, mut bb) = (0.0, 0.0, 0.0);
         // In double precision neither overflows nor vanishes what fits a single one.
-        for (a, b) in self.values.iter().zip(given.values.iter()) {
-            let (a, b) = (f64::from(*a), f64::from(*b));
+        let wide = |(a, b): (&f32, &f32)| (f64::from(*a), f64::from(*b));
+        let pairs = || self.values.iter().zip(given.values.iter()).map(wide);
+        if metric == Metric::OneMinusEuclidean {
+            let squares: f64 = pairs().map(|(a, b)| (a - b).powi(2)).sum();
+            return Ok(1.0 - squares.sqrt());
+        }
+        let (mut dot, mut aa, mut bb) = (0.0, 0.0, 0.0);
+        for (a, b) in pairs() {
             dot += a * b;
             aa += a * a;
             bb += b * b;
@@ -148,7 +162,12 @@ mod tests {
             ([4.0, -3.0], 0.0),
             ([1.0, 0.0], 0.6),
         ] {
-            let found = one.cosine(&template(1, &other)).unwrap();
+            let found = one.compare(&template(1, &other), Metric::Cosine).unwrap();
+            assert!((found - score).abs() < 1e-12, "{other:?}: {found}");
+        }
+        for (other, score) in [([3.0, 4.0], 1.0), ([6.0, 8.0], -4.0), ([3.0, 3.75], 0.75)] {
+            let metric = Metric::OneMinusEuclidean;
+            let found = one.compare(&template(1, &other), metric).unwrap();
             assert!((found - score).abs() < 1e-12, "{other:?}: {found}");
         }
     }
@@ -157,7 +176,7 @@ mod tests {
     fn what_does_not_belong_together_is_refused() {
         let one = template(1, &[3.0, 4.0]);
         for other in [template(2, &[3.0, 4.0]), template(1, &[3.0])] {
-            let error = one.cosine(&other).unwrap_err();
+            let error = one.compare(&other, Metric::Cosine).unwrap_err();
             assert_eq!(error.code().id, "register_model_mismatch");
         }
     }
@@ -201,10 +220,14 @@ mod tests {
         ) {
             let size = a.len().min(b.len());
             let (a, b) = (template(1, &a[..size]), template(1, &b[..size]));
-            let score = a.cosine(&b).unwrap();
+            let score = a.compare(&b, Metric::Cosine).unwrap();
             prop_assert!((-1.0..=1.0).contains(&score));
-            prop_assert_eq!(score, b.cosine(&a).unwrap());
-            prop_assert!((a.cosine(&a).unwrap() - 1.0).abs() < 1e-9);
+            for metric in [Metric::Cosine, Metric::OneMinusEuclidean] {
+                let score = a.compare(&b, metric).unwrap();
+                prop_assert!(score.is_finite() && score <= 1.0);
+                prop_assert_eq!(score, b.compare(&a, metric).unwrap());
+                prop_assert!((a.compare(&a, metric).unwrap() - 1.0).abs() < 1e-9);
+            }
         }
     }
 }

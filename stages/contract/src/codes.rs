@@ -48,6 +48,13 @@ codes! {
     PICTURE_MISSING "picture_missing" "A picture that this kind of request needs is not in the record." "compare needs probe and reference; detect needs probe.";
     PICTURE_UNEXPECTED "picture_unexpected" "The record carries a picture that this kind of request does not use." "Leave it out: what is not needed is not sent.";
     PICTURE_FORM_UNSUPPORTED "picture_form_unsupported" "The picture is Sealed or a Reference; this version reads Inline only." "Send the picture's bytes inline.";
+    SEARCH_INVALID "search_invalid" "A search names no library, too many, or asks for more candidates than the limit." "Name 1 to library.search_libraries_max libraries by their ids, and 1 to library.search_persons_max candidates.";
+    COMMAND_INVALID "command_invalid" "A library command lacks what its operation needs, or is of the other kind." "create and enrol are of kind enrol, unenrol and delete of kind unenrol; see docs/library-engines.md for the fields of each.";
+    CONSENT_MISSING "consent_missing" "An enrolment without consent_ref or purpose." "Set both: who agreed where, and to what end.";
+    QUESTION_UNEXPECTED "question_unexpected" "The request carries a search, a library command or a claim, which this kind does not use." "Leave it out, or set the kind that you mean.";
+    CLAIM_MISSING "claim_missing" "The request is of kind verify and says nobody's name and number." "Set claim with name and number, as they stand on the card.";
+    CLAIM_INVALID "claim_invalid" "valid_from or valid_to of the claim is no day, or valid_to lies before valid_from; or a text of it came sealed." "Write days as YYYY-MM-DD, leave null what is not known, and send name and number as plain text: the chain seals them.";
+    TOPIC_MISMATCH "topic_mismatch" "Library commands have a topic of their own, and no other request belongs there." "Publish kinds enrol and unenrol to shiren.<tenant>.library-commands with the key <tenant>/<library id>, others to requests.<lane>.";
     DEADLINE_INVALID "deadline_invalid" "deadline_ms is not between 1 and the topology's limit." "Leave it null for the scene's default.";
     DEADLINE_EXCEEDED "deadline_exceeded" "The case was older than its deadline when a worker came to it." "Add workers, or raise the deadline if a late answer is of use.";
     // Pictures
@@ -87,12 +94,28 @@ codes! {
     ATTRIBUTE_UNCERTAIN "attribute_uncertain" "The model does not see this attribute clearly enough." "Take a sharper picture from the front, in even light.";
     // Checks
     COMPARISON_BELOW_THRESHOLD "comparison_below_threshold" "The comparison score is below the threshold of the scene's false-match rate." "These are not shown to be the same person; take a new picture if they should be.";
+    NOBODY_FOUND "nobody_found" "No face in the libraries searched reaches the threshold of the scene's false-positive identification rate." "Nothing: the person is not enrolled there, or the picture does not show it; a better picture may.";
+    LIBRARY_UNKNOWN "library_unknown" "The command names a library that was never created, or was deleted." "Create it (`shiren library create`), or name its id as `shiren library list` shows it.";
+    FACE_CONFLICT "face_conflict" "The face id is taken by another person of the library." "Leave face_id out, or choose another.";
+    LIBRARY_MODEL_MISMATCH "library_model_mismatch" "The library holds templates of another model." "Embed with the library's model, or rebuild the library from its pictures.";
+    PERSON_FACES_OVER_LIMIT "person_faces_over_limit" "The person has as many faces as library.faces_per_person_max." "Unenrol one of them first.";
+    SUPERSEDED "superseded" "A later command on the same face, person or library stands instead; nothing was changed." "Nothing: the later command holds.";
+    NOTHING_ENROLLED "nothing_enrolled" "There was nothing to erase: nobody of that name is enrolled there." "Nothing; check person_id if you expected somebody.";
+    MARGIN_TOO_SMALL "margin_too_small" "The two best candidates are too close to tell apart by scene.*.min_margin." "Have a person look at both, or take a better picture.";
+    SCENE_DOES_NOT_SEARCH "scene_does_not_search" "The scene names no target_fpir: it has no threshold for a search." "Set scene.*.target_fpir, or name another scene.";
     LIVENESS_NOT_CHECKED "liveness_not_checked" "Liveness did not run: no stage of this topology checks it." "Do not take the verdict for proof of a live person.";
     QUALITY_NOT_CHECKED "quality_not_checked" "Quality did not run: no stage of this topology checks it, or the profile of weights names no mesh." "Nothing, unless the scene should require it.";
     REQUIRED_CHECK_NOT_RUN "required_check_not_run" "The scene requires a check that did not run, so nothing is accepted." "Run the stage, or do not require its check in this scene.";
     THRESHOLD_EXTRAPOLATED "threshold_extrapolated" "The threshold lies where too few false matches were seen to measure it; it was extrapolated." "Calibrate with more pairs (docs/thresholds.md).";
     CALIBRATION_MISSING "calibration_missing" "No calibration table for this model and reference kind supports the scene's false-match rate." "Choose a rate that the table supports, or bring a table.";
     REFERENCE_KIND_UNSUPPORTED "reference_kind_unsupported" "No calibration table for this reference kind." "Use `live` or `on_file`, or bring a table.";
+    IDENTITY_NUMBER_UNKNOWN "identity_number_unknown" "The authority knows nobody with this number." "Compare the number with the card; a person may be missing in a local register (`shiren register import`).";
+    IDENTITY_NAME_DIFFERS "identity_name_differs" "The authority's record of this number has another name." "Compare the name with the card, character by character.";
+    IDENTITY_VALIDITY_DIFFERS "identity_validity_differs" "The authority's record has another first or last day than the claim: the card was replaced or withdrawn." "Ask for the present card; compare the days with it.";
+    IDENTITY_NOT_YET_VALID "identity_not_yet_valid" "The validity, of the claim or of the record, begins after the day of the request." "Compare the days with the card; look whether the clock is right.";
+    IDENTITY_EXPIRED "identity_expired" "The validity, of the claim or of the record, was over before the day of the request." "Ask for a card that is valid.";
+    PORTRAIT_MISSING_AT_AUTHORITY "portrait_missing_at_authority" "The authority's record of this person has no portrait, so the face could not be compared." "Import the person with a portrait, or have a person decide.";
+    PORTRAIT_BELOW_THRESHOLD "portrait_below_threshold" "The live face and the registered portrait score below the threshold of the scene's false-match rate." "This is not shown to be the registered person; take a new picture if it should be.";
     // Liveness
     LIVENESS_ATTACK_SUSPECTED "liveness_attack_suspected" "The probe looks like a print or a screen that is held before the camera." "Have the person step before the camera themselves; in doubt look at the picture.";
     LIVENESS_UNCERTAIN "liveness_uncertain" "The score lies between what is taken for an attack and what is taken for a live person." "Take a new picture, sharp, evenly lit and without a frame or screen in view.";
@@ -128,6 +151,14 @@ codes! {
     REGISTER_LOCKED "register_locked" "Another process or thread is writing the register." "Wait until it is done, then run the command again.";
     REGISTER_OVER_LIMIT "register_over_limit" "The register, or what is to be imported, is larger than a limit." "Raise the limit that the message names, or import less.";
     REGISTER_MODEL_MISMATCH "register_model_mismatch" "The register's template is of another model than the one it is to be compared with." "Make the register's templates anew by the model in use (docs/register.md).";
+    // Face library
+    LIBRARY_UNAVAILABLE "library_unavailable" "The face library's server is down or slow." "It comes back by itself; else look at the server.";
+    LIBRARY_LOCKED "library_locked" "Another process has the face library's folder." "Stop it, or use the server engine.";
+    LIBRARY_DIMENSION_MISMATCH "library_dimension_mismatch" "The face library's place holds templates of another length or metric." "Give the other model a library of its own.";
+    LIBRARY_TEMPLATE_REFUSED "library_template_refused" "A template that is no unit vector of the face library's length." "A fault in the embedder, or a damaged record: look at the worker's log.";
+    LIBRARY_OVER_LIMIT "library_over_limit" "Something for the face library is empty, too long or too many, or an option is out of range." "Raise the bound that the message names, or send less at once.";
+    LIBRARY_DEADLINE_EXCEEDED "library_deadline_exceeded" "The deadline passed before the face library had answered; writes may have been done." "Repeat it: the same write has the same effect once.";
+    LIBRARY_FAILED "library_failed" "The face library's engine broke or refused; the text says where." "Look at disk, memory, rights and API key; then start anew.";
     // Rows of a register's import
     IMPORT_UNREADABLE "import_unreadable" "The table cannot be read." "Look at the file and its access rights.";
     IMPORT_NOT_UTF8 "import_not_utf8" "The table is not UTF-8 from the line that the message names on, so names would be garbled; nothing was imported." "Convert it: iconv -f GB18030 -t UTF-8, or save it as CSV UTF-8.";

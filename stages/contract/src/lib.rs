@@ -2,7 +2,11 @@
 //!
 //! No IO, no clock, no threads here: the runtime owns every effect.
 
+pub mod asking;
+pub mod authority;
 pub mod codes;
+pub mod judgement;
+pub mod library;
 pub mod policies;
 pub mod policy;
 pub mod raster;

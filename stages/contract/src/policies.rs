@@ -102,6 +102,8 @@ mod tests {
         Scene {
             requires: Vec::new(),
             target_fmr,
+            target_fpir: None,
+            min_margin: 0.0,
             allow_extrapolated: None,
             allow_advisory: None,
             expires_after_ms: 1,

@@ -12,6 +12,10 @@ pub const COMPARISON: &str = "comparison";
 pub const LIVENESS: &str = "liveness";
 /// Name of the check that quality answers.
 pub const QUALITY: &str = "quality";
+/// Name of the check that an authority answers: whether name and number belong together.
+pub const IDENTITY: &str = "identity";
+/// Name of the check that an authority answers: whether the live face is the registered one.
+pub const PORTRAIT: &str = "portrait";
 
 /// Policy of one scene.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +24,10 @@ pub struct Scene {
     pub requires: Vec<String>,
     /// Target false-match rate of 1:1 comparison, 0..=0.1.
     pub target_fmr: f64,
+    /// Target false-positive identification rate of 1:N search, whatever the number of faces; `None`: it does not search.
+    pub target_fpir: Option<f64>,
+    /// 1:N: least score by which the first candidate leads the second, or a person has to look.
+    pub min_margin: f64,
     /// Reason why an extrapolated operating point may accept; `None`: it leads to `review`.
     pub allow_extrapolated: Option<String>,
     /// Reason why a passive liveness check alone may accept; `None`: it leads to `review` at most.
@@ -45,20 +53,25 @@ pub fn check(name: &str, state: CheckState, reason: Option<Code>) -> Check {
     }
 }
 
-/// The decision that the checks of a yes-or-no request allow, and why. `question` is the check that it asks itself
-/// (`comparison`, `liveness`); a required comparison is not asked where there is nothing to compare. Fail closed:
+/// The decision that the checks of a yes-or-no request allow, and why. `questions` are the checks that it asks itself
+/// (`comparison`; `liveness`; `identity` and `portrait`); a required comparison is not asked where there is nothing to
+/// compare. Fail closed:
+/// - no question: `error`;
 /// - required quality that failed: `error`, whatever else failed; a poor picture allows no answer;
-/// - another failed check that is required, or the question itself: `reject`;
-/// - a required check that abstained or did not run: `error`, never `accept` and never `reject`;
+/// - another failed check that is required, or a question: `reject`;
+/// - a required check or a question that abstained or did not run: `error`, never `accept` and never `reject`;
 /// - else `accept`.
 #[must_use]
-pub fn decide(question: &str, checks: &[Check], requires: &[String]) -> (Decision, Vec<Code>) {
+pub fn decide(questions: &[&str], checks: &[Check], requires: &[String]) -> (Decision, Vec<Code>) {
+    if questions.is_empty() {
+        return (Decision::Error, vec![codes::REQUIRED_CHECK_NOT_RUN]);
+    }
     let state = |name: &str| checks.iter().find(|c| c.name == name).map(|c| c.state);
     let asked: Vec<&str> = requires
         .iter()
         .map(String::as_str)
-        .filter(|name| *name != COMPARISON || question == COMPARISON)
-        .chain([question])
+        .filter(|name| *name != COMPARISON || questions.contains(&COMPARISON))
+        .chain(questions.iter().copied())
         .collect();
     let failed = |name: &&str| state(name) == Some(CheckState::Failed);
     if asked.contains(&QUALITY) && failed(&QUALITY) {
@@ -107,11 +120,37 @@ mod tests {
     fn a_required_comparison_is_not_asked_of_a_request_without_one() {
         let checks = [check(LIVENESS, CheckState::Passed, None)];
         let requires = [COMPARISON.to_owned(), LIVENESS.to_owned()];
-        assert_eq!(decide(LIVENESS, &checks, &requires).0, Decision::Accept);
-        assert_eq!(decide(COMPARISON, &checks, &requires).0, Decision::Error);
+        assert_eq!(decide(&[LIVENESS], &checks, &requires).0, Decision::Accept);
+        assert_eq!(decide(&[COMPARISON], &checks, &requires).0, Decision::Error);
+    }
+
+    #[test]
+    fn who_asks_nothing_gets_no_yes() {
+        assert_eq!(decide(&[], &[], &[]).0, Decision::Error);
     }
 
     proptest! {
+        #[test]
+        fn verify_accepts_only_when_both_its_questions_and_all_required_passed(
+            states in proptest::collection::vec(proptest::option::of(any_state()), 4),
+            required in proptest::collection::vec(any::<bool>(), 3),
+        ) {
+            let names = [IDENTITY, PORTRAIT, LIVENESS, QUALITY];
+            let checks: Vec<Check> = names.iter().zip(&states)
+                .filter_map(|(name, state)| Some(check(name, (*state)?, None))).collect();
+            let requires: Vec<String> = [COMPARISON, LIVENESS, QUALITY].iter().zip(&required)
+                .filter(|(_, r)| **r).map(|(n, _)| (*n).to_owned()).collect();
+            let (decision, _) = decide(&[IDENTITY, PORTRAIT], &checks, &requires);
+            let is = |name: &str, state| checks.iter().any(|c| c.name == name && c.state == state);
+            let asked: Vec<&str> = [IDENTITY, PORTRAIT].into_iter()
+                .chain([LIVENESS, QUALITY].into_iter().filter(|n| requires.iter().any(|r| r == n))).collect();
+            let all = asked.iter().all(|name| is(name, CheckState::Passed));
+            prop_assert_eq!(decision == Decision::Accept, all);
+            let poor = asked.contains(&QUALITY) && is(QUALITY, CheckState::Failed);
+            let some_failed = asked.iter().any(|name| is(name, CheckState::Failed));
+            prop_assert_eq!(decision == Decision::Reject, some_failed && !poor);
+        }
+
         #[test]
         fn accepts_only_when_all_required_passed(
             states in proptest::collection::vec(any_state(), 3),
@@ -124,7 +163,7 @@ mod tests {
                 .map(|(_, (name, state))| check(name, *state, None)).collect();
             let requires: Vec<String> = names.iter().zip(&required)
                 .filter(|(_, r)| **r).map(|(n, _)| (*n).to_owned()).collect();
-            let (decision, _) = decide(COMPARISON, &checks, &requires);
+            let (decision, _) = decide(&[COMPARISON], &checks, &requires);
             let passed = |name: &str| checks.iter().any(|c| c.name == name && c.state == CheckState::Passed);
             let failed = |name: &str| checks.iter().any(|c| c.name == name && c.state == CheckState::Failed);
             let all = passed(COMPARISON) && requires.iter().all(|r| passed(r));

@@ -5,14 +5,16 @@
 
 use shiren_schemas::Id;
 use shiren_schemas::records::{
-    AdmittedCase, Evidence, FaceCase, FacedPicture, Sealed, StillCase, TemplateCase,
+    AdmittedCase, Evidence, FaceCase, FacedPicture, IdentityClaim, LibraryChange, LibraryCommand,
+    PersonalText, Sealed, StillCase, Template, TemplateCase,
 };
 
-use crate::seal::{Vault, VaultError};
+use crate::seal::{PersonOf, Vault, VaultError};
 
 /// A field's plain content.
 enum Plain<'a> {
     Bytes(&'a mut Vec<u8>),
+    Text(&'a mut String),
     Values(&'a mut Vec<f32>),
 }
 
@@ -46,6 +48,8 @@ impl Sealable for AdmittedCase {
         let pictures = self.pictures.iter_mut();
         pictures
             .map(|p| Secret::bytes(p.role.to_string(), &mut p.bytes, &mut p.sealed))
+            .chain(of_command(&mut self.command))
+            .chain(of_claim(&mut self.claim))
             .collect()
     }
 }
@@ -55,13 +59,19 @@ impl Sealable for StillCase {
         let pictures = self.pictures.iter_mut();
         pictures
             .map(|p| Secret::bytes(p.role.to_string(), &mut p.bytes, &mut p.sealed))
+            .chain(of_command(&mut self.command))
+            .chain(of_claim(&mut self.claim))
             .collect()
     }
 }
 
 impl Sealable for FaceCase {
     fn secrets(&mut self) -> Vec<Secret<'_>> {
-        self.pictures.iter_mut().flat_map(of_picture).collect()
+        let pictures = self.pictures.iter_mut().flat_map(of_picture);
+        pictures
+            .chain(of_command(&mut self.command))
+            .chain(of_claim(&mut self.claim))
+            .collect()
     }
 }
 
@@ -69,14 +79,12 @@ impl Sealable for TemplateCase {
     fn secrets(&mut self) -> Vec<Secret<'_>> {
         let mut secrets = Vec::new();
         for templated in &mut self.pictures {
-            let template = &mut templated.template;
-            secrets.push(Secret {
-                plain: Plain::Values(&mut template.values),
-                sealed: &mut template.sealed,
-                place: format!("{}/template", templated.picture.role),
-            });
+            let place = format!("{}/template", templated.picture.role);
+            secrets.push(of_template(place, &mut templated.template));
             secrets.extend(of_picture(&mut templated.picture));
         }
+        secrets.extend(of_command(&mut self.command));
+        secrets.extend(of_claim(&mut self.claim));
         secrets
     }
 }
@@ -84,6 +92,37 @@ impl Sealable for TemplateCase {
 impl Sealable for Evidence {
     fn secrets(&mut self) -> Vec<Secret<'_>> {
         self.pictures.iter_mut().flat_map(of_picture).collect()
+    }
+}
+
+fn of_template(place: String, template: &mut Template) -> Secret<'_> {
+    Secret {
+        plain: Plain::Values(&mut template.values),
+        sealed: &mut template.sealed,
+        place,
+    }
+}
+
+fn of_command(command: &mut Option<LibraryCommand>) -> Option<Secret<'_>> {
+    let template = command.as_mut()?.template.as_mut()?;
+    Some(of_template("command/template".to_owned(), template))
+}
+
+fn of_claim(claim: &mut Option<IdentityClaim>) -> Vec<Secret<'_>> {
+    let Some(claim) = claim else {
+        return Vec::new();
+    };
+    vec![
+        of_text("claim/name", &mut claim.name),
+        of_text("claim/number", &mut claim.number),
+    ]
+}
+
+fn of_text<'a>(place: &str, text: &'a mut PersonalText) -> Secret<'a> {
+    Secret {
+        plain: Plain::Text(&mut text.text),
+        sealed: &mut text.sealed,
+        place: place.to_owned(),
     }
 }
 
@@ -123,14 +162,13 @@ pub fn seal(
         let aad = aad(case, &secret.place);
         let sealed = match &secret.plain {
             Plain::Bytes(bytes) => vault.seal(tenant, now_us, &aad, bytes),
-            Plain::Values(values) => {
-                let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-                vault.seal(tenant, now_us, &aad, &bytes)
-            }
+            Plain::Text(text) => vault.seal(tenant, now_us, &aad, text.as_bytes()),
+            Plain::Values(values) => vault.seal(tenant, now_us, &aad, &bytes_of(values)),
         };
         *secret.sealed = Some(sealed?);
         match secret.plain {
             Plain::Bytes(bytes) => *bytes = Vec::new(),
+            Plain::Text(text) => *text = String::new(),
             Plain::Values(values) => *values = Vec::new(),
         }
     }
@@ -140,7 +178,7 @@ pub fn seal(
 /// Opens every sealed field.
 ///
 /// # Errors
-/// See [`Vault::open`]; [`VaultError::SealedCorrupt`] also for what is no template.
+/// See [`Vault::open`]; [`VaultError::SealedCorrupt`] also for what is no template or no text.
 pub fn open(
     record: &mut (impl Sealable + ?Sized),
     vault: &dyn Vault,
@@ -154,20 +192,87 @@ pub fn open(
         let opened = vault.open(tenant, &aad(case, &secret.place), sealed)?;
         match secret.plain {
             Plain::Bytes(bytes) => *bytes = opened,
+            Plain::Text(text) => {
+                *text = String::from_utf8(opened).map_err(|_| corrupt(sealed, "no text"))?
+            }
             Plain::Values(values) => {
-                let (whole, rest) = opened.as_chunks::<4>();
-                if !rest.is_empty() {
-                    return Err(VaultError::SealedCorrupt {
-                        key_id: sealed.key_id.clone(),
-                        what: "no whole template".to_owned(),
-                    });
-                }
-                *values = whole.iter().map(|v| f32::from_le_bytes(*v)).collect();
+                *values = values_of(&opened, sealed)?;
             }
         }
         *secret.sealed = None;
     }
     Ok(())
+}
+
+/// Seals the template of a library's change under the key of its person, where it is not sealed yet.
+///
+/// # Errors
+/// See [`crate::seal::PersonKeys::seal_person`].
+pub fn seal_change(change: &mut LibraryChange, keys: &dyn Vault) -> Result<(), VaultError> {
+    let Some(mut template) = change.template.take() else {
+        return Ok(());
+    };
+    if template.sealed.is_none() {
+        let plain = bytes_of(&template.values);
+        template.sealed = Some(keys.seal_person(person_of(change), &aad_of(change), &plain)?);
+        template.values = Vec::new();
+    }
+    change.template = Some(template);
+    Ok(())
+}
+
+/// Opens the template of a library's change.
+///
+/// # Errors
+/// See [`crate::seal::PersonKeys::open_person`].
+pub fn open_change(change: &mut LibraryChange, keys: &dyn Vault) -> Result<(), VaultError> {
+    let sealed = change.template.as_mut().and_then(|t| t.sealed.take());
+    let Some(sealed) = sealed else {
+        return Ok(());
+    };
+    let opened = keys.open_person(person_of(change), &aad_of(change), &sealed)?;
+    let values = values_of(&opened, &sealed)?;
+    if let Some(template) = &mut change.template {
+        template.values = values;
+    }
+    Ok(())
+}
+
+fn person_of(change: &LibraryChange) -> PersonOf<'_> {
+    PersonOf {
+        tenant: &change.tenant,
+        library: change.library,
+        person: &change.person_id,
+    }
+}
+
+fn aad_of(change: &LibraryChange) -> Vec<u8> {
+    aad(change.case_id, "change/template")
+}
+
+fn bytes_of(values: &[f32]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
+}
+
+fn values_of(bytes: &[u8], sealed: &Sealed) -> Result<Vec<f32>, VaultError> {
+    let (whole, rest) = bytes.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err(corrupt(sealed, "no whole template"));
+    }
+    Ok(whole
+        .iter()
+        .map(|value| f32::from_le_bytes(*value))
+        .collect())
+}
+
+fn corrupt(sealed: &Sealed, what: &str) -> VaultError {
+    VaultError::SealedCorrupt {
+        key_id: sealed.key_id.clone(),
+        what: what.to_owned(),
+    }
 }
 
 /// Whether a field of the record is sealed.

@@ -1,9 +1,9 @@
 //! The end of a case: one verdict, its evidence and, where the caller asked for data, its results.
 
 use shiren_schemas::records::{
-    CanonicalVerdict, Check, Comparison, Decision, Envelope, Evidence, FacedPicture, Fault,
-    ModelRef, ObservedVerdict, PictureAttributes, PictureFaces, PictureRole, ReferenceKind,
-    Results, Verdict,
+    AuthorityEvidence, CanonicalVerdict, Check, Comparison, Decision, Enrolment, Envelope,
+    Evidence, FacedPicture, Fault, LibraryChange, ModelRef, ObservedVerdict, PersonFound,
+    PictureAttributes, PictureFaces, PictureRole, ReferenceKind, Results, SearchEvidence, Verdict,
 };
 use shiren_schemas::{CodecError, Sha256, Wire, ids};
 
@@ -29,6 +29,18 @@ pub struct Terminal {
     pub pictures: Vec<FacedPicture>,
     /// The comparison, for evidence.
     pub comparison: Option<Comparison>,
+    /// Kind `search`: libraries, operating point and candidates, for evidence.
+    pub search: Option<SearchEvidence>,
+    /// Kind `search`: who was found, best first.
+    pub candidates: Option<Vec<PersonFound>>,
+    /// Kinds `enrol` and `unenrol`: what changed.
+    pub enrolment: Option<Enrolment>,
+    /// Kinds `enrol` and `unenrol`: what the libraries' truth keeps of it.
+    pub library_changes: Vec<LibraryChange>,
+    /// Kind `verify`: what the authority replied, for evidence; its source is named in the verdict.
+    pub authority: Option<AuthorityEvidence>,
+    /// Whom a yes is about: `library/person`.
+    pub matched_subject: Option<String>,
     /// What went wrong, for evidence and the dead letter.
     pub faults: Vec<Fault>,
     /// Kind `detect`: the faces asked for.
@@ -52,6 +64,12 @@ impl Terminal {
             models: Vec::new(),
             pictures: Vec::new(),
             comparison: None,
+            search: None,
+            candidates: None,
+            enrolment: None,
+            library_changes: Vec::new(),
+            authority: None,
+            matched_subject: None,
             faults: Vec::new(),
             detections: None,
             attributes: None,
@@ -101,9 +119,9 @@ impl Terminal {
             decision: self.decision,
             reason_codes: sorted(self.reason_codes),
             checks: sorted_by(self.checks, |check| check.name.clone()),
-            matched_subject: None,
+            matched_subject: self.matched_subject,
             reference_kind: self.reference_kind,
-            authority_source: None,
+            authority_source: self.authority.as_ref().map(|a| a.source.clone()),
             policy_version: envelope.policy_version,
             model_hashes: sorted(
                 self.models
@@ -126,7 +144,10 @@ impl Terminal {
                 layout: seen.layout.clone(),
             },
         };
-        let asked_for = self.detections.is_some() || self.attributes.is_some();
+        let asked_for = self.detections.is_some()
+            || self.attributes.is_some()
+            || self.candidates.is_some()
+            || self.enrolment.is_some();
         let results = asked_for.then(|| Results {
             verdict_id,
             case_id: envelope.case_id,
@@ -135,6 +156,8 @@ impl Terminal {
             kind: envelope.kind,
             detections: self.detections.unwrap_or_default(),
             attributes: self.attributes.unwrap_or_default(),
+            candidates: self.candidates.unwrap_or_default(),
+            enrolment: self.enrolment,
         });
         let evidence = Evidence {
             verdict_id,
@@ -145,6 +168,8 @@ impl Terminal {
             scene: envelope.scene,
             pictures: self.pictures,
             comparison: self.comparison,
+            search: self.search,
+            authority: self.authority,
             models: self.models,
             timings: envelope.trail,
             faults: self.faults,
@@ -153,6 +178,7 @@ impl Terminal {
             verdict,
             results,
             evidence,
+            library_changes: self.library_changes,
         })
     }
 }
@@ -179,6 +205,8 @@ pub struct TerminalRecords {
     pub results: Option<Results>,
     /// To `evidence`.
     pub evidence: Evidence,
+    /// To `shiren.library`.
+    pub library_changes: Vec<LibraryChange>,
 }
 
 fn sorted(mut list: Vec<String>) -> Vec<String> {

@@ -52,6 +52,10 @@ impl Stage for Decode {
             RequestKind::Attributes,
             RequestKind::Liveness,
             RequestKind::Compare,
+            RequestKind::Search,
+            RequestKind::Enrol,
+            RequestKind::Unenrol,
+            RequestKind::Verify,
         ],
         input: AdmittedCase::NAME,
         outputs: &[StillCase::NAME],
@@ -76,6 +80,9 @@ impl Stage for Decode {
             }
         }
         Outcome::next(StillCase {
+            search: case.search,
+            command: case.command,
+            claim: case.claim,
             envelope: case.envelope,
             pictures,
         })

@@ -249,12 +249,18 @@ impl Detect {
                 }
             }
         }
+        // A command without a picture only keeps its place in the order.
+        let looked = !pictures.is_empty();
+        let models = looked.then(|| self.model()).into_iter().collect();
         Outcome::next(FaceCase {
+            search: case.search,
+            command: case.command,
+            claim: case.claim,
             envelope: case.envelope,
             pictures,
             checks: Vec::new(),
             reason_codes,
-            models: vec![self.model()],
+            models,
         })
     }
 }
@@ -269,6 +275,10 @@ impl Stage for Detect {
             RequestKind::Attributes,
             RequestKind::Liveness,
             RequestKind::Compare,
+            RequestKind::Search,
+            RequestKind::Enrol,
+            RequestKind::Unenrol,
+            RequestKind::Verify,
         ],
         input: StillCase::NAME,
         outputs: &[FaceCase::NAME],

@@ -68,17 +68,26 @@ impl Stage for Embed {
 
     const DESCRIPTOR: StageDescriptor = StageDescriptor {
         name: "embed",
-        kinds: &[RequestKind::Compare],
+        kinds: &[
+            RequestKind::Compare,
+            RequestKind::Search,
+            RequestKind::Enrol,
+            RequestKind::Unenrol,
+            RequestKind::Verify,
+        ],
         input: FaceCase::NAME,
         outputs: &[TemplateCase::NAME],
         checks: &[],
     };
 
     fn process(&mut self, mut case: FaceCase) -> Outcome {
-        case.models.push(ModelRef {
-            name: self.embedder.model().to_owned(),
-            sha256: self.embedder.sha256().to_owned(),
-        });
+        // A command without a picture only keeps its place in the order.
+        if !case.pictures.is_empty() {
+            case.models.push(ModelRef {
+                name: self.embedder.model().to_owned(),
+                sha256: self.embedder.sha256().to_owned(),
+            });
+        }
         let mut pictures = Vec::with_capacity(case.pictures.len());
         for picture in &case.pictures {
             match self.template(picture) {
@@ -97,6 +106,9 @@ impl Stage for Embed {
             }
         }
         Outcome::next(TemplateCase {
+            search: case.search,
+            command: case.command,
+            claim: case.claim,
             envelope: case.envelope,
             pictures,
             checks: case.checks,

@@ -3,6 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+const EPOCH_YEAR: u16 = 1970;
+const DAY_US: i64 = 24 * 3_600_000_000;
+/// How far the clocks of China are ahead of UTC.
+const CHINA_AHEAD_US: i64 = 8 * 3_600_000_000;
+
 /// A day that exists. Shows itself as `YYYY-MM-DD`, in the clear: a birth date does not belong into a
 /// log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,6 +32,24 @@ impl Date {
             return None;
         }
         Some(Self { year, month, day })
+    }
+
+    /// The day in UTC+8, which all of China keeps, at a moment in microseconds since the Unix epoch; `None` before
+    /// 1970 and after 9999.
+    #[must_use]
+    pub fn in_china(unix_us: i64) -> Option<Self> {
+        let days = unix_us.checked_add(CHINA_AHEAD_US)?.div_euclid(DAY_US);
+        let mut left = u32::try_from(days).ok()?;
+        for year in EPOCH_YEAR..=9999 {
+            for month in 1..=12 {
+                let days = u32::from(days_of(year, month));
+                if left < days {
+                    return Self::new(year, month, u8::try_from(left + 1).ok()?);
+                }
+                left -= days;
+            }
+        }
+        None
     }
 
     /// Year, 0 to 9999.
@@ -111,6 +134,25 @@ mod tests {
             assert!(Date::new(year, 2, 28).is_some());
             assert!(Date::new(year, 2, 30).is_none());
         }
+    }
+
+    #[test]
+    fn a_moment_has_the_day_of_china() {
+        // From `TZ=Asia/Shanghai date -d @N +%F`.
+        for (seconds, day) in [
+            (0, "1970-01-01"),
+            (951_753_599, "2000-02-28"),
+            (951_753_600, "2000-02-29"),
+            (1_795_881_599, "2026-11-28"),
+            (1_795_881_600, "2026-11-29"),
+            (4_107_513_600, "2100-03-01"),
+        ] {
+            let found = Date::in_china(seconds * 1_000_000).unwrap();
+            assert_eq!(found.to_string(), day, "{seconds}");
+        }
+        assert_eq!(Date::in_china(-1).unwrap().to_string(), "1970-01-01");
+        assert!(Date::in_china(-CHINA_AHEAD_US - 1).is_none());
+        assert!(Date::in_china(i64::MAX).is_none());
     }
 
     #[test]

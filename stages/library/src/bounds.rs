@@ -3,16 +3,28 @@
 use std::time::Instant;
 
 use crate::error::LibraryError;
+use crate::metric::Metric;
 use crate::port::{Erased, FaceQuery, FaceWrite, FacesRequest};
 
 /// Longest tenant name, bytes.
 const TENANT_MAX_BYTES: usize = 64;
 /// Longest label of a person, bytes.
 pub const PERSON_MAX_BYTES: usize = 128;
-/// How far a template's norm may be off 1.
+/// Longest label of a library, bytes.
+pub const LABEL_MAX_BYTES: usize = 128;
+/// Longest name of a library's model, bytes: a SHA-256 in hexadecimal digits.
+pub const MODEL_MAX_BYTES: usize = 64;
+/// How far a template's norm may be off 1 under [`Metric::Cosine`].
 pub const NORM_TOLERANCE: f32 = 1e-3;
+/// Largest norm of a template under [`Metric::Euclidean`]: engines square it in single precision.
+pub const EUCLIDEAN_NORM_MAX: f32 = 1e6;
 /// Largest sequence: the server compares numbers as doubles, which are exact up to here.
 pub const SEQUENCE_MAX: u64 = (1 << 53) - 1;
+
+/// Templates up to which comparing all is the quickest way that finds the best one, KiB: decision 0013.
+pub(crate) const COMPARE_ALL_MAX_KIB: usize = 204_800;
+/// Candidates that the index keeps beyond that: decision 0013.
+pub(crate) const SEARCH_WIDTH: usize = 2_048;
 
 /// Limits of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,12 +54,16 @@ impl Default for LibraryBounds {
     }
 }
 
-/// Whether an engine for templates of `dimension` numbers would take this one.
+/// Whether an engine for templates of `dimension` numbers under `metric` would take this one.
 ///
 /// # Errors
 /// [`LibraryError::TemplateRefused`] for another length, a number that is not finite, or a norm that is
-/// not 1 within [`NORM_TOLERANCE`].
-pub fn check_template(template: &[f32], dimension: usize) -> Result<(), LibraryError> {
+/// not 1 within [`NORM_TOLERANCE`] (cosine), or is 0 or above [`EUCLIDEAN_NORM_MAX`] (Euclidean).
+pub fn check_template(
+    template: &[f32],
+    dimension: usize,
+    metric: Metric,
+) -> Result<(), LibraryError> {
     let refused = |what: String| Err(LibraryError::TemplateRefused { what });
     if template.len() != dimension {
         let len = template.len();
@@ -59,10 +75,16 @@ pub fn check_template(template: &[f32], dimension: usize) -> Result<(), LibraryE
     }
     let squares = template.iter().map(|x| f64::from(*x) * f64::from(*x));
     let norm = squares.sum::<f64>().sqrt();
-    if (norm - 1.0).abs() > f64::from(NORM_TOLERANCE) {
-        return refused(format!("its norm is {norm:.6}, wanted is 1"));
+    let max = f64::from(EUCLIDEAN_NORM_MAX);
+    match metric {
+        Metric::Cosine if (norm - 1.0).abs() > f64::from(NORM_TOLERANCE) => {
+            refused(format!("its norm is {norm:.6}, wanted is 1"))
+        }
+        Metric::Euclidean if norm == 0.0 || norm > max => refused(format!(
+            "its norm is {norm:e}, wanted is more than 0 and at most {max:e}"
+        )),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Fails once `deadline` has passed.
@@ -78,6 +100,7 @@ pub(crate) fn in_time(deadline: Instant, at: &'static str) -> Result<(), Library
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
     pub(crate) dimension: usize,
+    pub(crate) metric: Metric,
     pub(crate) bounds: LibraryBounds,
 }
 
@@ -94,7 +117,7 @@ impl Gate {
                 let libraries = query.libraries.len();
                 count("libraries", libraries, 1, self.bounds.libraries_max)?;
                 count("faces_max", query.faces_max, 1, self.bounds.faces_max)?;
-                check_template(&query.template, self.dimension)
+                check_template(&query.template, self.dimension, self.metric)
             };
             check().map_err(|error| of("query", n, error))?;
         }
@@ -116,6 +139,19 @@ impl Gate {
 
     fn one_write(&self, write: &FaceWrite) -> Result<(), LibraryError> {
         let (name, number) = match write {
+            FaceWrite::Create {
+                tenant,
+                label,
+                model_sha256,
+                sequence,
+                ..
+            } => {
+                let bytes = label.len();
+                count("bytes of the library's label", bytes, 1, LABEL_MAX_BYTES)?;
+                let bytes = model_sha256.len();
+                count("bytes of the library's model", bytes, 1, MODEL_MAX_BYTES)?;
+                (tenant, *sequence)
+            }
             FaceWrite::Enrol {
                 tenant,
                 person: label,
@@ -124,7 +160,7 @@ impl Gate {
                 ..
             } => {
                 person(label)?;
-                check_template(template, self.dimension)?;
+                check_template(template, self.dimension, self.metric)?;
                 (tenant, *sequence)
             }
             FaceWrite::Erase {

@@ -12,6 +12,7 @@
 
 mod erasing;
 mod finding;
+mod heads;
 mod model;
 mod refusing;
 
@@ -21,32 +22,38 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::{
-    Erased, FaceEntry, FaceHit, FaceLibrary, FaceQuery, FaceWrite, FacesRequest, Standing,
+    Erased, FaceEntry, FaceHit, FaceLibrary, FaceQuery, FaceWrite, FacesRequest, LibraryHead,
+    Metric, Standing,
 };
 
 pub use erasing::*;
 pub use finding::*;
+pub use heads::*;
 pub use model::*;
 pub use refusing::*;
 
 /// Length of the suite's templates; a subject's library has it.
 pub const DIMENSION: usize = 32;
+/// The model of the suite's libraries.
+const MODEL: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 /// Longest wait for anything that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The library under test, seen by one tenant.
 pub struct Subject {
     library: Arc<dyn FaceLibrary>,
+    metric: Metric,
     tenant: String,
     /// Ids of the libraries, by small numbers.
     seed: u64,
 }
 
 impl Subject {
-    /// A library for templates of [`DIMENSION`] numbers, and a tenant that nobody else uses.
-    pub fn new(tenant: impl Into<String>, library: Arc<dyn FaceLibrary>) -> Self {
+    /// A library for templates of [`DIMENSION`] numbers under `metric`, and a tenant that nobody else uses.
+    pub fn new(tenant: impl Into<String>, metric: Metric, library: Arc<dyn FaceLibrary>) -> Self {
         Self {
             library,
+            metric,
             tenant: tenant.into(),
             seed: 0,
         }
@@ -56,6 +63,7 @@ impl Subject {
     fn with_seed(&self, seed: u64) -> Self {
         Self {
             library: self.library.clone(),
+            metric: self.metric,
             tenant: self.tenant.clone(),
             seed,
         }
@@ -65,17 +73,71 @@ impl Subject {
     fn of_tenant(&self, tenant: &str) -> Self {
         Self {
             library: self.library.clone(),
+            metric: self.metric,
             tenant: tenant.to_owned(),
             seed: self.seed,
         }
+    }
+
+    /// The template of a face: under the Euclidean metric of a norm of its own.
+    fn template(&self, face: u64) -> Vec<f32> {
+        let template = template(face);
+        match self.metric {
+            Metric::Cosine => template,
+            Metric::Euclidean => scaled(&template, 0.9 + 0.05 * (face % 7) as f32),
+        }
+    }
+
+    /// Numbers as the metric takes them.
+    fn fitted(&self, numbers: &[f32]) -> Vec<f32> {
+        match self.metric {
+            Metric::Cosine => unit(numbers),
+            Metric::Euclidean => numbers.to_vec(),
+        }
+    }
+
+    /// The score of two templates, by hand and in double precision.
+    fn score(&self, a: &[f32], b: &[f32]) -> f32 {
+        let pairs = || (a.iter().zip(b)).map(|(a, b)| (f64::from(*a), f64::from(*b)));
+        let score = match self.metric {
+            Metric::Cosine => {
+                let squares = |of: &[f32]| of.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
+                pairs().map(|(a, b)| a * b).sum::<f64>() / (squares(a) * squares(b)).sqrt()
+            }
+            Metric::Euclidean => 1.0 - pairs().map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt(),
+        };
+        score as f32
     }
 
     fn id(&self, n: u64) -> Uuid {
         Uuid::from_u64_pair(self.seed, n)
     }
 
+    fn create(&self, library: u64, label: &str, sequence: u64) -> FaceWrite {
+        FaceWrite::Create {
+            tenant: self.tenant.clone(),
+            library: self.id(library),
+            label: label.to_owned(),
+            model_sha256: MODEL.to_owned(),
+            sequence,
+        }
+    }
+
+    /// Creates libraries before all else that is written to them.
+    fn make(&self, libraries: &[u64]) {
+        let creates = libraries
+            .iter()
+            .map(|n| self.create(*n, &format!("library {n}"), 0));
+        self.put(&creates.collect::<Vec<_>>());
+    }
+
+    fn head(&self, library: u64) -> Option<LibraryHead> {
+        let library = self.id(library);
+        self.library.head(&self.tenant, library, soon()).unwrap()
+    }
+
     fn enrol(&self, library: u64, (person, face): (&str, u64), sequence: u64) -> FaceWrite {
-        self.enrol_as(library, (person, face), sequence, &template(face))
+        self.enrol_as(library, (person, face), sequence, &self.template(face))
     }
 
     fn enrol_as(
@@ -148,7 +210,7 @@ impl Subject {
 
     /// Faces found for a face's own template: their numbers, best first.
     fn found(&self, libraries: &[u64], face: u64) -> Vec<u64> {
-        let hits = self.search(self.query(libraries, &template(face)));
+        let hits = self.search(self.query(libraries, &self.template(face)));
         hits.iter().map(|hit| number_of(hit.face)).collect()
     }
 
@@ -220,16 +282,26 @@ fn unit(numbers: &[f32]) -> Vec<f32> {
     numbers.iter().map(|x| x / norm).collect()
 }
 
-fn cosine(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+fn scaled(numbers: &[f32], by: f32) -> Vec<f32> {
+    numbers.iter().map(|x| x * by).collect()
 }
 
-/// Makes a test of every promise. `$subject` is a function from the promise's name to the
-/// [`Subject`] to hold to it, and what must outlive it.
+/// Makes a test of every promise, for each metric. `$subject` is a function from the promise's name and the
+/// metric to the [`Subject`] to hold to it, and what must outlive it.
 #[macro_export]
 macro_rules! contract_tests {
     ($subject:expr) => {
-        $crate::contract_tests!(@each $subject;
+        mod cosine {
+            use super::*;
+            $crate::contract_tests!(@all $crate::Metric::Cosine, $subject);
+        }
+        mod euclidean {
+            use super::*;
+            $crate::contract_tests!(@all $crate::Metric::Euclidean, $subject);
+        }
+    };
+    (@all $metric:expr, $subject:expr) => {
+        $crate::contract_tests!(@each $metric, $subject;
             enrolled_faces_are_found
             libraries_and_tenants_are_apart
             a_person_has_several_faces
@@ -248,6 +320,12 @@ macro_rules! contract_tests {
             a_batch_again_gives_the_same
             a_batch_is_applied_in_order
             markers_expire
+            an_unknown_library_takes_nothing
+            a_library_keeps_its_first_head
+            an_erased_library_has_no_head
+            a_batch_may_create_its_library
+            a_face_stays_its_persons
+            a_forgotten_library_is_as_if_it_had_never_been
             what_was_erased_stays_erased_through_upkeep
             searches_find_what_a_map_of_faces_holds
             refused_templates_never_reach_the_engine
@@ -256,11 +334,11 @@ macro_rules! contract_tests {
             a_library_describes_itself
         );
     };
-    (@each $subject:expr; $($promise:ident)*) => {
+    (@each $metric:expr, $subject:expr; $($promise:ident)*) => {
         $(#[test]
         fn $promise() {
             let subject = $subject;
-            let (subject, _alive) = subject(stringify!($promise));
+            let (subject, _alive) = subject(stringify!($promise), $metric);
             $crate::contract_suite::$promise(&subject);
         })*
     };

@@ -22,11 +22,12 @@ use uuid::Uuid;
 use self::shard::Shard;
 use self::upkeep::Upkeep;
 use self::writing::Batch;
-use crate::bounds::{Gate, LibraryBounds, in_time};
+use crate::bounds::{COMPARE_ALL_MAX_KIB, Gate, LibraryBounds, SEARCH_WIDTH, in_time};
 use crate::error::LibraryError;
+use crate::metric::Metric;
 use crate::port::{
     FaceHit, FaceLibrary, FaceQuery, FaceWrite, FacesPage, FacesRequest, LibraryDescription,
-    Optimised, Standing,
+    LibraryHead, Optimised, Standing,
 };
 
 const ENGINE: &str = "embedded";
@@ -40,13 +41,15 @@ pub struct EmbeddedOptions {
     pub dir: PathBuf,
     /// Length of a template, numbers. A folder keeps the one it was made with.
     pub dimension: usize,
+    /// How templates are compared. A folder keeps the one it was made with.
+    pub metric: Metric,
     /// Limits of a call.
     pub bounds: LibraryBounds,
     /// Candidates that a search through the index keeps (HNSW's `ef`), 1 or more. More find more.
     pub search_width: usize,
     /// Templates of a segment from which on it gets an index, KiB.
     pub index_from_kib: usize,
-    /// Templates of the libraries asked for up to which they are compared one by one, KiB.
+    /// Templates of the libraries asked for, in one segment, up to which they are compared one by one, KiB.
     pub compare_all_max_kib: usize,
     /// Points written after which the index is brought up to date in the background, 1 or more.
     pub optimise_after_points: usize,
@@ -55,25 +58,33 @@ pub struct EmbeddedOptions {
     pub erased_ratio_max: f64,
     /// Size from which on upkeep in the background renews the write-ahead log, MiB.
     pub log_max_mib: u64,
+    /// Links that the index gives each template (HNSW's `m`), 2 or more. More find more, and cost memory.
+    pub links: usize,
+    /// Candidates that the index weighs for a template's links (HNSW's `ef_construct`), 4 or more.
+    pub build_width: usize,
     /// Most threads that build the index; 0 lets the engine choose.
     pub optimise_threads_max: usize,
 }
 
 impl EmbeddedOptions {
-    /// Width 256 (recall at 10 of 0.9975 on 100,000 templates of 512 numbers), indexes from 10 MB on,
-    /// upkeep every 5,000 points, 10 % erased at most, a log of 256 MiB.
+    /// Comparison one by one, and no index, up to 200 MiB of templates (100,000 of 512 numbers), beyond
+    /// it an index searched with width 2,048 (docs/decisions/0013-face-library-engines.md says why); upkeep every
+    /// 5,000 points, 10 % erased at most, a log of 256 MiB.
     #[must_use]
-    pub fn new(dir: impl Into<PathBuf>, dimension: usize) -> Self {
+    pub fn new(dir: impl Into<PathBuf>, dimension: usize, metric: Metric) -> Self {
         Self {
             dir: dir.into(),
             dimension,
+            metric,
             bounds: LibraryBounds::default(),
-            search_width: 256,
-            index_from_kib: 10_000,
-            compare_all_max_kib: 10_000,
+            search_width: SEARCH_WIDTH,
+            index_from_kib: COMPARE_ALL_MAX_KIB,
+            compare_all_max_kib: COMPARE_ALL_MAX_KIB,
             optimise_after_points: 5_000,
             erased_ratio_max: 0.1,
             log_max_mib: 256,
+            links: 16,
+            build_width: 100,
             optimise_threads_max: 0,
         }
     }
@@ -87,6 +98,8 @@ impl EmbeddedOptions {
                 self.optimise_after_points == 0,
                 "optimise_after_points must be 1 or more",
             ),
+            (self.links < 2, "links must be 2 or more"),
+            (self.build_width < 4, "build_width must be 4 or more"),
             (!is_ratio, "erased_ratio_max must be 0 to 1"),
         ];
         match wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
@@ -136,6 +149,7 @@ impl EmbeddedLibrary {
         let core = Arc::new(Core {
             gate: Gate {
                 dimension: options.dimension,
+                metric: options.metric,
                 bounds: options.bounds.clone(),
             },
             options,
@@ -193,10 +207,9 @@ impl FaceLibrary for EmbeddedLibrary {
     ) -> Result<Vec<Vec<FaceHit>>, LibraryError> {
         self.core.gate.search(queries, deadline)?;
         let shard = self.core.shard(deadline)?;
-        let width = self.core.options.search_width;
         let search = |query| {
             in_time(deadline, "within the batch")?;
-            reading::search(&shard, query, width)
+            reading::search(&shard, query, &self.core.options)
         };
         queries.iter().map(search).collect()
     }
@@ -249,6 +262,34 @@ impl FaceLibrary for EmbeddedLibrary {
         reading::count(&shard, tenant, library)
     }
 
+    fn head(
+        &self,
+        tenant: &str,
+        library: Uuid,
+        deadline: Instant,
+    ) -> Result<Option<LibraryHead>, LibraryError> {
+        self.core.gate.library(tenant, deadline)?;
+        let shard = self.core.shard(deadline)?;
+        reading::head(&shard, tenant, library)
+    }
+
+    fn forget_library(
+        &self,
+        tenant: &str,
+        library: Uuid,
+        deadline: Instant,
+    ) -> Result<(), LibraryError> {
+        self.core.gate.library(tenant, deadline)?;
+        let forget = |shard: &Shard| match writing::forget(shard, (tenant, library), deadline) {
+            Ok(points) => (Ok(()), points),
+            // Whether any is gone is not known.
+            Err(error) => (Err(error), 1),
+        };
+        let ((), points) = self.core.change(deadline, forget)?;
+        self.upkeep.written(points);
+        Ok(())
+    }
+
     fn optimise(&self, deadline: Instant) -> Result<Optimised, LibraryError> {
         in_time(deadline, "before the optimisation")?;
         self.upkeep.sweep(deadline)?;
@@ -269,6 +310,7 @@ impl FaceLibrary for EmbeddedLibrary {
             engine: ENGINE,
             place: self.dir().display().to_string(),
             dimension: self.core.options.dimension,
+            metric: self.core.options.metric,
             points: info.points_count as u64,
             indexed: info.indexed_vectors_count as u64,
         })

@@ -5,6 +5,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use crate::error::LibraryError;
+use crate::metric::Metric;
 
 /// A search for the faces most like one probe.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +14,7 @@ pub struct FaceQuery {
     pub tenant: String,
     /// Which of them, by the id of their creation; never empty.
     pub libraries: Vec<Uuid>,
-    /// The probe's template: finite, of unit norm, of the library's dimension.
+    /// The probe's template, as [`check_template`](crate::check_template) takes it.
     pub template: Vec<f32>,
     /// Most faces found, 1 or more.
     pub faces_max: usize,
@@ -30,9 +31,21 @@ pub struct FaceHit {
     pub person: String,
     /// Which of the person's faces.
     pub face: Uuid,
-    /// Cosine of the angle between probe and reference, -1 to 1.
+    /// How alike probe and reference are under the engine's [`Metric`](crate::Metric): more is more alike,
+    /// 1 is the same.
     pub score: f32,
     /// Sequence of the command that wrote it.
+    pub sequence: u64,
+}
+
+/// What the engine knows of a library that there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LibraryHead {
+    /// Its label, as it was created.
+    pub label: String,
+    /// The model whose templates it takes, as it was created.
+    pub model_sha256: String,
+    /// Sequence of the command that created it.
     pub sequence: u64,
 }
 
@@ -40,8 +53,23 @@ pub struct FaceHit {
 /// [`SEQUENCE_MAX`](crate::SEQUENCE_MAX)); what an earlier one writes never takes the place of what a later one wrote, whenever it arrives.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FaceWrite {
+    /// Makes a library: puts its head. Where there is one already, that one stays as it is; where the
+    /// library was erased, nothing is done.
+    Create {
+        /// Whose library.
+        tenant: String,
+        /// Library, by the id of its creation.
+        library: Uuid,
+        /// Its label, 1 to 128 bytes.
+        label: String,
+        /// The model whose templates it takes: 1 to 64 bytes, which the engine does not interpret.
+        model_sha256: String,
+        /// Place of the command in its library's order. The library is unknown to commands before it.
+        sequence: u64,
+    },
     /// Adds a face, or replaces one of an earlier command. Does nothing where a later command wrote
-    /// the face, erased it or its person, or where the library was erased.
+    /// the face, erased it or its person, where another person has the face, or where the library is
+    /// unknown or erased.
     Enrol {
         /// Whose library.
         tenant: String,
@@ -53,11 +81,12 @@ pub enum FaceWrite {
         face: Uuid,
         /// Place of the command in its library's order.
         sequence: u64,
-        /// Finite, of unit norm, of the library's dimension.
+        /// As [`check_template`](crate::check_template) takes it.
         template: Vec<f32>,
     },
     /// Puts markers without a template where faces of earlier commands were, and one for whom or what
-    /// is erased, so that an earlier command that arrives late writes nothing.
+    /// is erased, so that an earlier command that arrives late writes nothing. Does nothing where the
+    /// library is unknown or erased.
     Erase {
         /// Whose library.
         tenant: String,
@@ -69,7 +98,8 @@ pub enum FaceWrite {
         sequence: u64,
     },
     /// Erases a library for good: nothing that is ever written to this id again is found, whatever its
-    /// sequence, since a library that is made anew gets an id of its own.
+    /// sequence, since a library that is made anew gets an id of its own. Does nothing where the library
+    /// is unknown.
     EraseLibrary {
         /// Whose library.
         tenant: String,
@@ -90,6 +120,10 @@ pub enum Erased {
 }
 
 /// What stands for a write once its batch is done. The same batch again gives the same answers.
+///
+/// A batch is applied in order, and what could not be done at its place is looked at again once the rest
+/// is done: a face enrolled before its library's creation in the batch, but after it in the library's
+/// order, is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// The write stands: a search finds the face, or does not find what was erased.
@@ -99,6 +133,10 @@ pub enum Standing {
         /// Its sequence.
         by: u64,
     },
+    /// There is no such library, or none yet at the command's place in the order. Nothing was written.
+    LibraryUnknown,
+    /// Another person of the library has a face of this id. Nothing was written.
+    FaceConflict,
 }
 
 /// Which points of a library to list.
@@ -190,7 +228,9 @@ pub struct LibraryDescription {
     pub place: String,
     /// Length of a template, numbers.
     pub dimension: usize,
-    /// Faces and markers of all libraries, as counted by the engine.
+    /// How templates are compared.
+    pub metric: Metric,
+    /// Faces, markers and heads of all libraries, as counted by the engine.
     pub points: u64,
     /// Templates in the index; the others are compared one by one.
     pub indexed: u64,
@@ -234,7 +274,8 @@ pub trait FaceLibrary: Send + Sync {
         deadline: Instant,
     ) -> Result<u64, LibraryError>;
 
-    /// A page of a library's faces and markers. What stays while pages are read is listed once.
+    /// A page of a library's faces and markers, without its head: for that there is
+    /// [`FaceLibrary::head`]. What stays while pages are read is listed once.
     ///
     /// # Errors
     /// As [`FaceLibrary::search`].
@@ -245,6 +286,30 @@ pub trait FaceLibrary: Send + Sync {
     /// # Errors
     /// As [`FaceLibrary::search`].
     fn count(&self, tenant: &str, library: Uuid, deadline: Instant) -> Result<u64, LibraryError>;
+
+    /// The head of a library; `None` where it is unknown or erased.
+    ///
+    /// # Errors
+    /// As [`FaceLibrary::search`].
+    fn head(
+        &self,
+        tenant: &str,
+        library: Uuid,
+        deadline: Instant,
+    ) -> Result<Option<LibraryHead>, LibraryError>;
+
+    /// Removes everything that the engine holds of a library, its head and all markers too, as if it had
+    /// never been. Only for rebuilding it from its topic, with no writer of it on the way: without its
+    /// markers, a writer that comes late brings back what was erased.
+    ///
+    /// # Errors
+    /// As [`FaceLibrary::write`].
+    fn forget_library(
+        &self,
+        tenant: &str,
+        library: Uuid,
+        deadline: Instant,
+    ) -> Result<(), LibraryError>;
 
     /// Brings the index up to date and drops what was erased; may take minutes.
     ///

@@ -21,11 +21,12 @@ use tokio::runtime::Runtime;
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::bounds::{Gate, LibraryBounds, in_time};
+use crate::bounds::{COMPARE_ALL_MAX_KIB, Gate, LibraryBounds, SEARCH_WIDTH, in_time};
 use crate::error::LibraryError;
+use crate::metric::Metric;
 use crate::port::{
     FaceHit, FaceLibrary, FaceQuery, FaceWrite, FacesPage, FacesRequest, LibraryDescription,
-    Optimised, Standing,
+    LibraryHead, Optimised, Standing,
 };
 
 const ENGINE: &str = "server";
@@ -41,10 +42,15 @@ pub struct ServerOptions {
     pub collection: String,
     /// Length of a template, numbers. A collection keeps the one it was made with.
     pub dimension: usize,
+    /// How templates are compared. A collection keeps the one it was made with.
+    pub metric: Metric,
     /// Limits of a call.
     pub bounds: LibraryBounds,
     /// Candidates that a search through the index keeps (HNSW's `ef`), 1 or more. More find more.
     pub search_width: usize,
+    /// Templates of the libraries asked for, in one segment, up to which they are compared one by one, KiB,
+    /// 10 or more. For a collection that is made.
+    pub compare_all_max_kib: usize,
     /// Longest wait for an answer to one request, milliseconds.
     pub request_max_ms: u64,
     /// Longest wait for a connection, milliseconds.
@@ -63,16 +69,19 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// Collection `faces`, width 256, 5 s a request, 3 connections, one copy, quantised.
+    /// Collection `faces`, 5 s a request, 3 connections, one copy, quantised; searches as in
+    /// [`EmbeddedOptions::new`](crate::EmbeddedOptions::new).
     #[must_use]
-    pub fn new(url: impl Into<String>, dimension: usize) -> Self {
+    pub fn new(url: impl Into<String>, dimension: usize, metric: Metric) -> Self {
         Self {
             url: url.into(),
             api_key: None,
             collection: "faces".to_owned(),
             dimension,
+            metric,
             bounds: LibraryBounds::default(),
-            search_width: 256,
+            search_width: SEARCH_WIDTH,
+            compare_all_max_kib: COMPARE_ALL_MAX_KIB,
             request_max_ms: 5_000,
             connect_max_ms: 5_000,
             connections: 3,
@@ -88,6 +97,10 @@ impl ServerOptions {
             (self.dimension == 0, "dimension must be 1 or more"),
             (self.collection.is_empty(), "collection must have a name"),
             (self.search_width == 0, "search_width must be 1 or more"),
+            (
+                self.compare_all_max_kib < 10,
+                "compare_all_max_kib must be 10 or more",
+            ),
             (self.request_max_ms == 0, "request_max_ms must be 1 or more"),
             (self.connect_max_ms == 0, "connect_max_ms must be 1 or more"),
             (self.connections == 0, "connections must be 1 or more"),
@@ -120,6 +133,7 @@ impl std::fmt::Debug for ServerOptions {
             .field("api_key", &self.api_key.as_ref().map(|_| "***"))
             .field("collection", &self.collection)
             .field("dimension", &self.dimension)
+            .field("metric", &self.metric)
             .finish_non_exhaustive()
     }
 }
@@ -153,6 +167,7 @@ impl ServerLibrary {
         let library = Self {
             gate: Gate {
                 dimension: options.dimension,
+                metric: options.metric,
                 bounds: options.bounds.clone(),
             },
             client: connect::client(&options)?,
@@ -238,6 +253,26 @@ impl FaceLibrary for ServerLibrary {
         reading::count(self, faces, deadline)
     }
 
+    fn head(
+        &self,
+        tenant: &str,
+        library: Uuid,
+        deadline: Instant,
+    ) -> Result<Option<LibraryHead>, LibraryError> {
+        self.gate.library(tenant, deadline)?;
+        reading::head(self, tenant, library, deadline)
+    }
+
+    fn forget_library(
+        &self,
+        tenant: &str,
+        library: Uuid,
+        deadline: Instant,
+    ) -> Result<(), LibraryError> {
+        self.gate.library(tenant, deadline)?;
+        writing::forget(self, (tenant, library), deadline)
+    }
+
     fn optimise(&self, deadline: Instant) -> Result<Optimised, LibraryError> {
         in_time(deadline, "before the optimisation")?;
         // No request makes a server clean its segments, nor tells that it has.
@@ -254,6 +289,7 @@ impl FaceLibrary for ServerLibrary {
             engine: ENGINE,
             place: self.options.place(),
             dimension: self.options.dimension,
+            metric: self.options.metric,
             points: info.points_count.unwrap_or(0),
             indexed: info.indexed_vectors_count.unwrap_or(0),
         })

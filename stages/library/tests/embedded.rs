@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use shiren_library::contract_suite::{DIMENSION, Subject, template, template_of};
 use shiren_library::{
     EmbeddedLibrary, EmbeddedOptions, Entry, Erased, FaceLibrary, FaceQuery, FaceWrite,
-    FacesRequest, LibraryError, Optimised, Standing,
+    FacesRequest, LibraryError, Metric, Optimised, Standing,
 };
 use uuid::Uuid;
 
@@ -24,13 +24,17 @@ const TENANT: &str = "default";
 const LIBRARY: Uuid = Uuid::from_u128(1);
 
 fn options(dir: &Path) -> EmbeddedOptions {
+    options_under(dir, Metric::Cosine)
+}
+
+fn options_under(dir: &Path, metric: Metric) -> EmbeddedOptions {
     EmbeddedOptions {
         // Small numbers, so that the suite meets the index and the upkeep in the background.
         index_from_kib: 40,
         compare_all_max_kib: 10,
         optimise_after_points: 200,
         log_max_mib: 1,
-        ..EmbeddedOptions::new(dir, DIMENSION)
+        ..EmbeddedOptions::new(dir, DIMENSION, metric)
     }
 }
 
@@ -38,13 +42,31 @@ fn open(dir: &Path) -> EmbeddedLibrary {
     EmbeddedLibrary::open(options(dir)).unwrap()
 }
 
-shiren_library::contract_tests!(|promise: &str| {
+shiren_library::contract_tests!(|promise: &str, metric| {
     let dir = tempfile::tempdir().unwrap();
-    (Subject::new(promise, Arc::new(open(dir.path()))), dir)
+    let library = EmbeddedLibrary::open(options_under(dir.path(), metric)).unwrap();
+    (Subject::new(promise, metric, Arc::new(library)), dir)
 });
 
 fn soon() -> Instant {
     Instant::now() + PATIENCE
+}
+
+fn create() -> FaceWrite {
+    FaceWrite::Create {
+        tenant: TENANT.to_owned(),
+        library: LIBRARY,
+        label: "a library".to_owned(),
+        model_sha256: "a model".to_owned(),
+        sequence: 0,
+    }
+}
+
+/// Opens the library in a folder, and creates the one of faces in it.
+fn open_made(dir: &Path) -> EmbeddedLibrary {
+    let library = open(dir);
+    put(&library, &[create()]);
+    library
 }
 
 fn enrol(face: u64) -> FaceWrite {
@@ -112,7 +134,7 @@ fn listed(library: &dyn FaceLibrary) -> Vec<(Entry, u64, Option<Vec<f32>>)> {
 #[test]
 fn reopening_keeps_everything() {
     let dir = tempfile::tempdir().unwrap();
-    let library = open(dir.path());
+    let library = open_made(dir.path());
     put(&library, &(0..700).map(enrol).collect::<Vec<_>>());
     put(&library, &[erase(Erased::Person("person 3".to_owned()))]);
     let before = listed(&library);
@@ -120,6 +142,8 @@ fn reopening_keeps_everything() {
     drop(library);
     let library = open(dir.path());
     assert!(before == listed(&library));
+    let head = library.head(TENANT, LIBRARY, soon()).unwrap().unwrap();
+    assert_eq!((head.label.as_str(), head.sequence), ("a library", 0));
     library.optimise(soon()).unwrap();
     assert!(before == listed(&library));
     drop(library);
@@ -135,10 +159,10 @@ fn reopening_keeps_everything() {
 }
 
 #[test]
-fn a_folder_of_another_dimension_is_refused() {
+fn a_folder_of_another_dimension_or_metric_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    put(&open(dir.path()), &[enrol(1)]);
-    let other = EmbeddedOptions::new(dir.path(), DIMENSION * 2);
+    put(&open_made(dir.path()), &[enrol(1)]);
+    let other = EmbeddedOptions::new(dir.path(), DIMENSION * 2, Metric::Cosine);
     let error = EmbeddedLibrary::open(other).unwrap_err();
     assert_eq!(error.code(), "library_dimension_mismatch", "{error}");
     let said = error.to_string();
@@ -146,6 +170,11 @@ fn a_folder_of_another_dimension_is_refused() {
         said.contains("32 numbers") && said.contains("64 numbers"),
         "{said}"
     );
+    // Nor one of another metric.
+    let error = EmbeddedLibrary::open(options_under(dir.path(), Metric::Euclidean)).unwrap_err();
+    assert_eq!(error.code(), "library_dimension_mismatch", "{error}");
+    let said = error.to_string();
+    assert!(said.contains("Cosine") && said.contains("Euclid"), "{said}");
     // It was not touched.
     assert_eq!(best(&open(dir.path()), &template(1)).unwrap().0, 1);
 }
@@ -165,6 +194,14 @@ fn options_out_of_range_are_refused() {
         },
         EmbeddedOptions {
             optimise_after_points: 0,
+            ..good.clone()
+        },
+        EmbeddedOptions {
+            links: 1,
+            ..good.clone()
+        },
+        EmbeddedOptions {
+            build_width: 3,
             ..good.clone()
         },
         EmbeddedOptions {
@@ -224,6 +261,7 @@ fn as_another_process() {
         }
         // Seven faces a batch, and one of the batch before erased; tells what was acknowledged.
         "writes" => {
+            put(&library, &[create()]);
             let begin: u64 = std::env::var("SHIREN_TEST_BEGIN").unwrap().parse().unwrap();
             for n in begin.. {
                 let mut batch: Vec<_> = (n * 7..n * 7 + 7).map(enrol).collect();
@@ -351,6 +389,7 @@ fn erased_templates_leave_no_bytes_behind() {
         ..options(dir.path())
     })
     .unwrap();
+    put(&library, &[create()]);
     put(&library, &(0..600).map(enrol).collect::<Vec<_>>());
     let stored = |library: &dyn FaceLibrary, n: u64| {
         let all = listed(library).into_iter();
@@ -418,7 +457,7 @@ fn the_log_does_not_grow_without_end() {
     let library = EmbeddedLibrary::open(EmbeddedOptions {
         // Nothing here is about the index, which would take its time.
         index_from_kib: 1_000_000,
-        ..EmbeddedOptions::new(dir.path(), dimension)
+        ..EmbeddedOptions::new(dir.path(), dimension, Metric::Cosine)
     })
     .unwrap();
     let log_mib = || {
@@ -429,6 +468,7 @@ fn the_log_does_not_grow_without_end() {
             .sum();
         bytes >> 20
     };
+    put(&library, &[create()]);
     // About 5 MiB of log a round.
     for round in 0..5 {
         let faces = (round * a_round..(round + 1) * a_round).map(|face| {

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use shiren_library::contract_suite::{DIMENSION, Subject, template};
 use shiren_library::stand_in::StandIn;
 use shiren_library::{
-    Entry, Erased, FaceLibrary, FaceQuery, FaceWrite, FacesRequest, LibraryError, Optimised,
-    ServerLibrary, ServerOptions, Standing,
+    Entry, Erased, FaceLibrary, FaceQuery, FaceWrite, FacesRequest, LibraryError, Metric,
+    Optimised, ServerLibrary, ServerOptions, Standing,
 };
 use uuid::Uuid;
 
@@ -28,9 +28,13 @@ fn soon() -> Instant {
 }
 
 fn options(url: &str, collection: &str) -> ServerOptions {
+    options_under(url, collection, Metric::Cosine)
+}
+
+fn options_under(url: &str, collection: &str, metric: Metric) -> ServerOptions {
     ServerOptions {
         collection: collection.to_owned(),
-        ..ServerOptions::new(url, DIMENSION)
+        ..ServerOptions::new(url, DIMENSION, metric)
     }
 }
 
@@ -38,16 +42,33 @@ fn open(stand_in: &StandIn) -> ServerLibrary {
     ServerLibrary::open(options(&stand_in.url(), "faces"), soon()).unwrap()
 }
 
-shiren_library::contract_tests!(|promise: &str| {
+/// Opens a library, and creates the one of faces in it.
+fn open_made(stand_in: &StandIn) -> ServerLibrary {
+    let library = open(stand_in);
+    library.write(&[create()], soon()).unwrap();
+    library
+}
+
+shiren_library::contract_tests!(|promise: &str, metric| {
     let real = std::env::var("SHIREN_TEST_QDRANT_URL").ok();
     let stand_in = real.is_none().then(StandIn::start);
     let url = real.unwrap_or_else(|| stand_in.as_ref().unwrap().url());
     // A real server keeps its collections: one a run.
     let started = std::process::id();
-    let collection = format!("shiren-test-{promise}-{started}");
-    let library = ServerLibrary::open(options(&url, &collection), soon()).unwrap();
-    (Subject::new(promise, Arc::new(library)), stand_in)
+    let collection = format!("shiren-test-{promise}-{metric:?}-{started}");
+    let library = ServerLibrary::open(options_under(&url, &collection, metric), soon()).unwrap();
+    (Subject::new(promise, metric, Arc::new(library)), stand_in)
 });
+
+fn create() -> FaceWrite {
+    FaceWrite::Create {
+        tenant: TENANT.to_owned(),
+        library: LIBRARY,
+        label: "a library".to_owned(),
+        model_sha256: "a model".to_owned(),
+        sequence: 0,
+    }
+}
 
 fn enrol(person: &str, face: u64, sequence: u64) -> FaceWrite {
     FaceWrite::Enrol {
@@ -111,9 +132,8 @@ fn listed(library: &dyn FaceLibrary) -> Vec<Entry> {
 
 /// Lets `write` be read and judged, halts it before it is applied, does `meanwhile`, and lets it go on.
 fn woken_late(stand_in: &StandIn, write: &FaceWrite, meanwhile: &[FaceWrite]) -> Standing {
-    let late = open(stand_in);
     // The first write tries whether the server heeds conditions: not to be the one that is held.
-    late.write(&[], soon()).unwrap();
+    let late = open_made(stand_in);
     let held = stand_in.hold_next_update();
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| late.write(std::slice::from_ref(write), soon()).unwrap());
@@ -159,7 +179,7 @@ fn stand_in_a_writer_halted_within_an_enrolment_brings_nothing_back() {
 #[test]
 fn stand_in_a_writer_halted_within_an_erasure_spares_what_came_later() {
     let stand_in = StandIn::start();
-    open(&stand_in)
+    open_made(&stand_in)
         .write(&[enrol("ann", 1, 1)], soon())
         .unwrap();
     let late = erase(Erased::Face(Uuid::from_u128(1)), 2);
@@ -175,12 +195,71 @@ fn stand_in_a_writer_halted_within_an_erasure_spares_what_came_later() {
     assert_eq!((stands, found(&open(&stand_in))), (Standing::Written, 1));
 }
 
+#[test]
+fn stand_in_a_writer_halted_within_an_enrolment_takes_nobodys_face() {
+    let stand_in = StandIn::start();
+    let late = enrol("bob", 1, 3);
+    let stands = woken_late(&stand_in, &late, &[enrol("ann", 1, 2)]);
+    assert_eq!(stands, Standing::FaceConflict);
+    let library = open(&stand_in);
+    let person = "ann".to_owned();
+    let face = Uuid::from_u128(1);
+    assert_eq!(listed(&library), [Entry::Face { person, face }]);
+}
+
+#[test]
+fn stand_in_a_writer_halted_within_a_creation_brings_no_library_back() {
+    let stand_in = StandIn::start();
+    let FaceWrite::Create {
+        tenant,
+        label,
+        model_sha256,
+        sequence,
+        ..
+    } = create()
+    else {
+        panic!()
+    };
+    let library = Uuid::from_u128(2);
+    let late = FaceWrite::Create {
+        tenant,
+        library,
+        label,
+        model_sha256,
+        sequence,
+    };
+    let tenant = TENANT.to_owned();
+    let gone = FaceWrite::EraseLibrary {
+        tenant,
+        library,
+        sequence: 4,
+    };
+    let stands = woken_late(&stand_in, &late, &[late.clone(), gone]);
+    assert_eq!(stands, Standing::Superseded { by: 4 });
+    let head = open(&stand_in).head(TENANT, library, soon()).unwrap();
+    assert_eq!(head, None);
+}
+
+#[test]
+fn stand_in_a_late_face_of_a_forgotten_library_is_taken_away() {
+    let stand_in = StandIn::start();
+    let (late, other) = (open_made(&stand_in), open(&stand_in));
+    let held = stand_in.hold_next_update();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| late.write(&[enrol("ann", 1, 1)], soon()).unwrap());
+        held.wait();
+        other.forget_library(TENANT, LIBRARY, soon()).unwrap();
+        held.release();
+        assert_eq!(writer.join().unwrap(), [Standing::LibraryUnknown]);
+    });
+    assert_eq!((found(&other), listed(&other)), (0, vec![]));
+}
+
 /// While the late face lies there, and before its writer takes it away.
 #[test]
 fn stand_in_a_face_in_an_erased_library_is_not_found_even_for_a_moment() {
     let stand_in = StandIn::start();
-    let (late, reader) = (open(&stand_in), open(&stand_in));
-    late.write(&[], soon()).unwrap();
+    let (late, reader) = (open_made(&stand_in), open(&stand_in));
     let held = stand_in.hold_next_update();
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| late.write(&[enrol("ann", 1, 1)], soon()).unwrap());
@@ -242,7 +321,7 @@ fn stand_in_a_server_without_conditions_is_refused() {
 }
 
 #[test]
-fn stand_in_another_dimension_is_refused() {
+fn stand_in_another_dimension_or_metric_is_refused() {
     let stand_in = StandIn::start();
     open(&stand_in);
     let other = ServerOptions {
@@ -256,12 +335,60 @@ fn stand_in_another_dimension_is_refused() {
         said.contains("32 numbers") && said.contains("64 numbers"),
         "{said}"
     );
+    let other = options_under(&stand_in.url(), "faces", Metric::Euclidean);
+    let error = ServerLibrary::open(other, soon()).unwrap_err();
+    assert_eq!(error.code(), "library_dimension_mismatch");
+    let said = error.to_string();
+    assert!(said.contains("Cosine") && said.contains("Euclid"), "{said}");
+}
+
+/// The stand-in gives coarse scores where the query lets the bytes decide.
+#[test]
+fn stand_in_bytes_find_candidates_and_templates_give_the_score() {
+    let stand_in = StandIn::start();
+    for (metric, is_quantised) in [
+        (Metric::Cosine, true),
+        (Metric::Euclidean, true),
+        (Metric::Euclidean, false),
+    ] {
+        let library = ServerLibrary::open(
+            ServerOptions {
+                is_quantised,
+                ..options_under(
+                    &stand_in.url(),
+                    &format!("{metric:?} {is_quantised}"),
+                    metric,
+                )
+            },
+            soon(),
+        )
+        .unwrap();
+        library
+            .write(&[create(), enrol("ann", 2, 1)], soon())
+            .unwrap();
+        let pairs = || template(1).into_iter().zip(template(2));
+        let wanted: f32 = match metric {
+            Metric::Cosine => pairs().map(|(a, b)| a * b).sum(),
+            Metric::Euclidean => 1.0 - pairs().map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt(),
+        };
+        for exact in [true, false] {
+            let query = FaceQuery {
+                tenant: TENANT.to_owned(),
+                libraries: vec![LIBRARY],
+                template: template(1),
+                faces_max: 1,
+                exact,
+            };
+            let score = library.search(&[query], soon()).unwrap()[0][0].score;
+            assert!((score - wanted).abs() < 1e-5, "{score}, not {wanted}");
+        }
+    }
 }
 
 #[test]
 fn stand_in_a_restart_is_survived() {
     let stand_in = StandIn::start();
-    let library = open(&stand_in);
+    let library = open_made(&stand_in);
     library.write(&[enrol("ann", 1, 1)], soon()).unwrap();
     let stand_in = stand_in.restart();
     // All connections are broken; the client makes new ones.
@@ -315,6 +442,10 @@ fn options_out_of_range_are_refused_and_keys_never_shown() {
     let wrong = [
         ServerOptions {
             dimension: 0,
+            ..good.clone()
+        },
+        ServerOptions {
+            compare_all_max_kib: 9,
             ..good.clone()
         },
         ServerOptions {

@@ -161,7 +161,12 @@ impl Stage for Liveness {
 
     const DESCRIPTOR: StageDescriptor = StageDescriptor {
         name: "liveness",
-        kinds: &[RequestKind::Liveness, RequestKind::Compare],
+        kinds: &[
+            RequestKind::Liveness,
+            RequestKind::Compare,
+            RequestKind::Search,
+            RequestKind::Verify,
+        ],
         input: FaceCase::NAME,
         outputs: &[FaceCase::NAME],
         checks: &[policy::LIVENESS],
@@ -211,7 +216,7 @@ impl Stage for Liveness {
 
 /// Kind `liveness` ends here. Everything that it was judged by is advisory.
 fn ended(case: FaceCase, scene: &Scene) -> Terminal {
-    let (decision, why) = policy::decide(policy::LIVENESS, &case.checks, &scene.requires);
+    let (decision, why) = policy::decide(&[policy::LIVENESS], &case.checks, &scene.requires);
     let (decision, held_back) = policy::hold_back_advisory(decision, scene);
     let mut terminal = Terminal::new(case.envelope, decision);
     terminal.reason_codes = case.reason_codes;

@@ -93,6 +93,8 @@ fn stage(case: &Case) -> Liveness {
     let scene = Scene {
         requires: case.requires.clone(),
         target_fmr: 0.001,
+        target_fpir: None,
+        min_margin: 0.0,
         allow_extrapolated: None,
         allow_advisory: case.allow_advisory.clone(),
         expires_after_ms: 1000,
@@ -220,6 +222,9 @@ fn face_case(case: &Case, pictures: Vec<FacedPicture>) -> FaceCase {
         checks: Vec::new(),
         reason_codes: Vec::new(),
         models: Vec::new(),
+        search: None,
+        command: None,
+        claim: None,
     }
 }
 

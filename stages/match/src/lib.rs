@@ -1,22 +1,25 @@
-//! Match: the 1:1 comparison of probe and reference, and the verdict.
+//! Match: the 1:1 comparison of probe and reference, the 1:N search of libraries, and the verdict.
 //!
-//! The threshold comes from a calibration table by the scene's target false-match rate; a score on
-//! its own decides nothing.
+//! The threshold comes from a calibration table by the scene's target rate; a score on its own decides nothing.
 
 mod config;
+mod search;
 
+use shiren_contract::asking::{AskFailure, AskingStage};
 use shiren_contract::codes::{self, Code};
-use shiren_contract::policy::{self, Scene, check};
-use shiren_contract::stage::{Outcome, Rejection, Stage, StageDescriptor};
+use shiren_contract::judgement::{self, Answer};
+use shiren_contract::library::{Found, SearchAsk};
+use shiren_contract::policy::{self, Scene};
+use shiren_contract::stage::{Outcome, Rejection, StageDescriptor};
 use shiren_contract::terminal::Terminal;
-use shiren_models::calibration::{self, OperatingPoint, Table};
-use shiren_models::manifest::Metric;
 use shiren_models::score;
 use shiren_schemas::Wire;
 use shiren_schemas::records::{
-    Basis, Check, CheckState, Comparison, Decision, FacedPicture, PictureRole, ReferenceKind,
-    RequestKind, Template, TemplateCase,
+    CheckState, Comparison, Decision, PersonFound, PictureRole, ReferenceKind, RequestKind,
+    Template, TemplateCase,
 };
+
+use search::Identification;
 
 pub use config::Config;
 
@@ -40,187 +43,176 @@ impl Match {
         kind: ReferenceKind,
         scene: &Scene,
     ) -> Result<Comparison, Rejection> {
-        let rejection =
-            |error: shiren_models::ModelError| Rejection::new(error.code(), error.to_string());
+        let calibration = &self.config.calibration;
         for template in [probe, reference] {
-            if template.model != self.config.model {
-                let what = format!(
-                    "a template of {}, this worker compares {}",
-                    template.model, self.config.model
-                );
-                return Err(Rejection::new(codes::MODEL_FAILED, what));
-            }
+            calibration.must_be_of_model(template)?;
         }
-        let point = self
-            .table(kind)?
-            .threshold(scene.target_fmr)
-            .map_err(rejection)?;
+        let point = calibration.point(kind, scene.target_fmr)?;
         let template = |t: &Template| shiren_models::Template {
             model: t.model.clone(),
             values: t.values.clone(),
         };
-        let score = score::compare(&template(probe), &template(reference), self.config.metric);
-        Ok(comparison(
-            f64::from(score.map_err(rejection)?),
-            self.config.metric,
-            &point,
-        ))
-    }
-
-    fn table(&self, kind: ReferenceKind) -> Result<&Table, Rejection> {
-        let kind = match kind {
-            ReferenceKind::Live => calibration::ReferenceKind::Live,
-            ReferenceKind::OnFile => calibration::ReferenceKind::OnFile,
-            ReferenceKind::CardPrint => calibration::ReferenceKind::CardPrint,
-            ReferenceKind::Chip => calibration::ReferenceKind::Chip,
-        };
-        let model = &self.config.model;
-        let tables = self.config.tables.iter();
-        let mut of_model = tables.filter(|t| t.model() == *model).peekable();
-        if of_model.peek().is_none() {
-            let what = format!("no table of {model}: it is not calibrated");
-            return Err(Rejection::new(codes::CALIBRATION_MISSING, what));
-        }
-        of_model.find(|t| t.holds_for(kind)).ok_or_else(|| {
-            let what = format!("no table of {model} for this kind");
-            Rejection::new(codes::REFERENCE_KIND_UNSUPPORTED, what)
-        })
+        let score = score::compare(&template(probe), &template(reference), calibration.metric)
+            .map_err(|error| Rejection::new(error.code(), error.to_string()))?;
+        Ok(calibration.comparison(f64::from(score), &point))
     }
 }
 
-impl Stage for Match {
+impl AskingStage for Match {
     type Input = TemplateCase;
+    type Ask = SearchAsk;
+    type Reply = Found;
 
     const DESCRIPTOR: StageDescriptor = StageDescriptor {
         name: "match",
-        kinds: &[RequestKind::Compare],
+        kinds: &[RequestKind::Compare, RequestKind::Search],
         input: TemplateCase::NAME,
         outputs: &[],
         checks: &[policy::COMPARISON],
     };
 
-    fn process(&mut self, case: TemplateCase) -> Outcome {
-        let of = |role| case.pictures.iter().find(|p| p.picture.role == role);
-        let pair = of(PictureRole::Probe).zip(of(PictureRole::Reference));
-        let scene = self.config.policies.of(&case.envelope);
-        let scene = scene.as_deref();
-        let (compared, kind) = match (pair, scene) {
-            (Some((probe, reference)), Some(scene)) => {
-                let kind = reference
-                    .picture
-                    .reference_kind
-                    .unwrap_or(ReferenceKind::OnFile);
-                (
-                    self.compare(&probe.template, &reference.template, kind, scene),
-                    Some(kind),
-                )
-            }
-            (None, _) => (
-                Err(Rejection::new(
-                    codes::STAGE_FAILED,
-                    "probe or reference is missing",
-                )),
-                None,
-            ),
-            (_, None) => (
-                Err(Rejection::new(
-                    codes::SCENE_UNKNOWN,
-                    "not in this worker's policy",
-                )),
-                None,
-            ),
+    fn ask(&mut self, case: &TemplateCase) -> Option<SearchAsk> {
+        let question = case.search.as_ref()?;
+        let probe = case.of_role(PictureRole::Probe)?;
+        if case.envelope.kind != RequestKind::Search
+            || probe.template.model != self.config.calibration.model
+        {
+            return None;
+        }
+        let persons = usize::try_from(question.persons_max).unwrap_or(0).max(2);
+        Some(SearchAsk {
+            tenant: case.envelope.tenant.clone(),
+            libraries: question.libraries.clone(),
+            template: probe.template.values.clone(),
+            // With so many faces there are as many persons, however many faces each has.
+            faces_max: persons.saturating_mul(self.config.faces_per_person_max),
+        })
+    }
+
+    fn decide(&mut self, case: TemplateCase, reply: Option<Result<Found, AskFailure>>) -> Outcome {
+        let Some(scene) = self.config.policies.of(&case.envelope) else {
+            let rejection = Rejection::new(codes::SCENE_UNKNOWN, "not in this worker's policy");
+            return ended(case, Err(rejection), None);
         };
-        let mut terminal = match (compared, scene) {
-            (Ok(comparison), Some(scene)) => {
-                let advisory = pair.is_some_and(|(probe, _)| is_advisory(&probe.picture));
-                judge(case.envelope, comparison, case.checks, advisory, scene)
+        match reply {
+            None if case.envelope.kind == RequestKind::Compare => {
+                self.decide_comparison(case, &scene)
             }
-            (Ok(_), None) => return Outcome::DeadLetter(Rejection::new(codes::SCENE_UNKNOWN, "")),
-            (Err(rejection), _) => {
-                Terminal::error(case.envelope, Self::DESCRIPTOR.name, rejection, None)
+            None => {
+                let what = "a search without a question, or with a template of another model";
+                let rejection = Rejection::new(codes::STAGE_FAILED, what);
+                ended(case, Err(rejection), None)
             }
-        };
-        terminal.reason_codes.extend(case.reason_codes);
-        terminal.reference_kind = kind;
-        terminal.models = case.models;
-        terminal.pictures = case.pictures.into_iter().map(|p| p.picture).collect();
-        Outcome::terminal(terminal)
+            Some(Err(failure)) => {
+                let rejection = Rejection::new(failure.code, failure.detail);
+                ended(case, Err(rejection), None)
+            }
+            Some(Ok(found)) => self.decide_search(case, &found, &scene),
+        }
     }
 }
 
-/// Whether liveness was judged by a check that is not to be relied on alone.
-fn is_advisory(probe: &FacedPicture) -> bool {
-    let liveness = probe.liveness.as_ref();
-    liveness.is_some_and(|liveness| liveness.advisory)
+impl Match {
+    fn decide_comparison(&self, case: TemplateCase, scene: &Scene) -> Outcome {
+        let pair = case
+            .of_role(PictureRole::Probe)
+            .zip(case.of_role(PictureRole::Reference));
+        let Some((probe, reference)) = pair else {
+            let rejection = Rejection::new(codes::STAGE_FAILED, "probe or reference is missing");
+            return ended(case, Err(rejection), None);
+        };
+        let kind = reference.picture.reference_kind;
+        let kind = kind.unwrap_or(ReferenceKind::OnFile);
+        let compared = self.compare(&probe.template, &reference.template, kind, scene);
+        let judged = compared.map(|comparison| judge(&case, comparison, scene));
+        ended(case, judged, Some(kind))
+    }
+
+    fn decide_search(&self, case: TemplateCase, found: &Found, scene: &Scene) -> Outcome {
+        // Faces of a library are photos on file.
+        let kind = ReferenceKind::OnFile;
+        let persons_max = case
+            .search
+            .as_ref()
+            .map_or(1, |question| question.persons_max);
+        let persons_max = usize::try_from(persons_max).unwrap_or(1);
+        let identified = self
+            .config
+            .calibration
+            .table(kind)
+            .and_then(|table| search::identify(found, persons_max, table, scene));
+        let judged = identified.map(|identification| judge_search(&case, identification, scene));
+        ended(case, judged, None)
+    }
 }
 
-/// The decision: what the checks allow, held back where the threshold is only extrapolated, or required liveness
-/// only advisory.
-fn judge(
-    envelope: shiren_schemas::records::Envelope,
-    comparison: Comparison,
-    mut checks: Vec<Check>,
-    advisory: bool,
-    scene: &Scene,
-) -> Terminal {
+/// The case's end, with what every end of it carries.
+fn ended(
+    case: TemplateCase,
+    judged: Result<Terminal, Rejection>,
+    kind: Option<ReferenceKind>,
+) -> Outcome {
+    let mut terminal = judged.unwrap_or_else(|rejection| {
+        Terminal::error(case.envelope, Match::DESCRIPTOR.name, rejection, None)
+    });
+    terminal.reason_codes.extend(case.reason_codes);
+    terminal.reference_kind = kind;
+    terminal.models = case.models;
+    terminal.pictures = case.pictures.into_iter().map(|p| p.picture).collect();
+    Outcome::terminal(terminal)
+}
+
+/// The decision on a comparison: what the checks allow, held back where the threshold is only extrapolated, or required
+/// liveness only advisory.
+fn judge(case: &TemplateCase, comparison: Comparison, scene: &Scene) -> Terminal {
     let matches = comparison.score >= comparison.threshold;
     let (state, reason) = if matches {
         (CheckState::Passed, None)
     } else {
         (CheckState::Failed, Some(codes::COMPARISON_BELOW_THRESHOLD))
     };
-    checks.push(check(policy::COMPARISON, state, reason));
-    let mut reasons: Vec<Code> = reason.into_iter().collect();
-    for (name, not_checked) in [
-        (policy::LIVENESS, codes::LIVENESS_NOT_CHECKED),
-        (policy::QUALITY, codes::QUALITY_NOT_CHECKED),
-    ] {
-        if checks.iter().all(|check| check.name != name) {
-            checks.push(check(name, CheckState::NotChecked, Some(not_checked)));
-            reasons.push(not_checked);
-        }
-    }
-    let (mut decision, why) = policy::decide(policy::COMPARISON, &checks, &scene.requires);
-    reasons.extend(why);
-    if comparison.basis == Basis::Extrapolated {
-        reasons.push(codes::THRESHOLD_EXTRAPOLATED);
-        if decision == Decision::Accept && scene.allow_extrapolated.is_none() {
-            decision = Decision::Review;
-        }
-    }
-    let relied_on = scene.requires.iter().any(|name| name == policy::LIVENESS);
-    if advisory && relied_on {
-        let (held_back, why) = policy::hold_back_advisory(decision, scene);
-        decision = held_back;
-        reasons.extend(why);
-    }
-    let mut terminal = Terminal::new(envelope, decision);
-    terminal.checks = checks;
+    let mut judged = judgement::judge(case, &[answer(state, reason)], scene);
+    judged.by_threshold(comparison.basis, scene);
+    let mut terminal = judged.terminal(case.envelope.clone());
     terminal.comparison = Some(comparison);
-    for code in reasons {
-        terminal.reason(code);
-    }
     terminal
 }
 
-fn comparison(score: f64, metric: Metric, point: &OperatingPoint) -> Comparison {
-    let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    Comparison {
-        score,
-        threshold: point.threshold,
-        metric: match metric {
-            Metric::Cosine => "cosine".to_owned(),
-            Metric::Euclidean => "one_minus_euclidean".to_owned(),
-        },
-        target_fmr: point.target_fmr,
-        basis: match point.basis {
-            calibration::Basis::Measured => Basis::Measured,
-            calibration::Basis::Extrapolated => Basis::Extrapolated,
-        },
-        table: point.table_name.clone(),
-        false_matches: count(point.false_matches),
-        n_genuine: count(point.n_genuine),
-        n_impostor: count(point.n_impostor),
-        identity_pairs: count(point.identity_pairs),
+fn answer(state: CheckState, reason: Option<Code>) -> Answer {
+    Answer {
+        check: policy::COMPARISON,
+        state,
+        reason,
     }
+}
+
+/// The decision on a search: `nobody` only where all else that the scene requires would let somebody in.
+fn judge_search(case: &TemplateCase, found: Identification, scene: &Scene) -> Terminal {
+    let mut judged = judgement::judge(case, &[answer(CheckState::Passed, None)], scene);
+    let hit = found.hits.first();
+    match (judged.decision, hit) {
+        (Decision::Accept | Decision::Review, None) => {
+            judged.decision = Decision::Nobody;
+            judged.reasons.push(codes::NOBODY_FOUND);
+        }
+        (Decision::Accept, Some(_)) if !found.doubts.is_empty() => {
+            judged.decision = Decision::Review;
+        }
+        _ => {}
+    }
+    judged.reasons.extend(&found.doubts);
+    let decision = judged.decision;
+    let mut terminal = judged.terminal(case.envelope.clone());
+    if let Some(hit) = hit.filter(|_| matches!(decision, Decision::Accept | Decision::Review)) {
+        terminal.matched_subject = Some(format!("{}/{}", hit.library, hit.person_id));
+        let found = found.hits.iter().map(|hit| PersonFound {
+            library: hit.library,
+            person_id: hit.person_id.clone(),
+        });
+        terminal.candidates = Some(found.collect());
+    } else {
+        terminal.candidates = Some(Vec::new());
+    }
+    terminal.search = found.evidence;
+    terminal
 }

@@ -179,6 +179,10 @@ impl Stage for QualityStage {
             RequestKind::Attributes,
             RequestKind::Liveness,
             RequestKind::Compare,
+            RequestKind::Search,
+            RequestKind::Enrol,
+            RequestKind::Unenrol,
+            RequestKind::Verify,
         ],
         input: FaceCase::NAME,
         outputs: &[FaceCase::NAME],
@@ -186,6 +190,10 @@ impl Stage for QualityStage {
     };
 
     fn process(&mut self, mut case: FaceCase) -> Outcome {
+        // A command without a picture only keeps its place in the order.
+        if case.pictures.is_empty() {
+            return Outcome::next(case);
+        }
         let with_attributes = case.envelope.kind == RequestKind::Attributes;
         case.models.extend(self.models(with_attributes));
         for index in 0..case.pictures.len() {

@@ -10,9 +10,9 @@ use shiren_contract::sealing;
 use shiren_contract::stage::{Message, Rejection};
 use shiren_contract::terminal::{Observation, Terminal, TerminalRecords};
 use shiren_log::{NewRecord, Record};
-use shiren_schemas::records::{DeadLetter, Envelope, Lane};
+use shiren_schemas::records::{DeadLetter, Envelope, Lane, LibraryChange, LibraryOperation};
 use shiren_schemas::topics::Topic;
-use shiren_schemas::{CodecError, Id, Sha256, Wire, ids, keys};
+use shiren_schemas::{CodecError, Id, Sha256, Wire, framing, ids, keys};
 
 use crate::segment::Emission;
 
@@ -52,8 +52,6 @@ pub struct Emitter {
     pub layout: String,
     /// Largest record, bytes.
     pub max_record_bytes: usize,
-    /// Bytes of a refused record that its dead letter keeps.
-    pub dead_letter_head_max_bytes: usize,
 }
 
 impl Emitter {
@@ -158,6 +156,7 @@ impl Emitter {
             verdict,
             results,
             mut evidence,
+            library_changes,
         } = terminal.into_records(&seen)?;
         let tenant = verdict.canonical.tenant.clone();
         let mut headers = trace.to_vec();
@@ -186,6 +185,12 @@ impl Emitter {
                 results.encode()?,
                 trace.to_vec(),
             ));
+        }
+        for mut change in library_changes {
+            if let Some(vault) = &self.vault {
+                sealing::seal_change(&mut change, vault.as_ref())?;
+            }
+            records.push(library_change(&change)?);
         }
         match self.seal(&mut evidence, &tenant, verdict.canonical.case_id, now_us) {
             Ok(()) => {}
@@ -230,7 +235,8 @@ impl Emitter {
             case_id: case.map(|case| case.case_id),
             value_bytes: i64::try_from(value.len()).unwrap_or(i64::MAX),
             value_sha256: Sha256::of(&value),
-            head: value[..value.len().min(self.dead_letter_head_max_bytes)].to_vec(),
+            // No field: the first ones of a short record may be a name and a number.
+            head: framing(&value).to_vec(),
         };
         let key = origin.key.clone().unwrap_or_default();
         Ok(new_record(
@@ -257,7 +263,9 @@ impl Emitter {
     /// By the topic's name, by the key, or else the first tenant: an operator sees it in any case.
     fn tenant_of(&self, origin: &Record) -> String {
         let named = match Topic::parse(&origin.topic) {
-            Some(Topic::Requests { tenant, .. }) => Some(tenant),
+            Some(Topic::Requests { tenant, .. } | Topic::LibraryCommands { tenant }) => {
+                Some(tenant)
+            }
             _ => origin
                 .key
                 .as_ref()
@@ -281,6 +289,23 @@ fn key_of(origin: &Record, envelope: &Envelope) -> Bytes {
         .key
         .clone()
         .unwrap_or_else(|| Bytes::from(keys::request(&envelope.tenant, &envelope.request_id)))
+}
+
+/// By what it is about, so that compaction keeps the last change of each library, person and face.
+fn library_change(change: &LibraryChange) -> Result<NewRecord, CodecError> {
+    let (tenant, library, person) = (&change.tenant, change.library, &change.person_id);
+    let key = match (change.operation, change.face_id) {
+        (LibraryOperation::Create | LibraryOperation::Delete, _) => keys::library(tenant, library),
+        (_, Some(face)) => keys::face(tenant, library, person, face),
+        (_, None) => keys::person(tenant, library, person),
+    };
+    let value = change.encode()?;
+    Ok(new_record(
+        &Topic::Library,
+        Bytes::from(key),
+        value,
+        Vec::new(),
+    ))
 }
 
 fn new_record(

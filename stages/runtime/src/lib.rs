@@ -3,8 +3,11 @@
 //! `Options -> build -> run(drain)`. A *segment* is a run of adjacent stages in one worker loop;
 //! a *worker* is one such loop with one end of the log; a *bundle* is what it commits at once.
 
+mod asker;
 mod emission;
+mod ends;
 mod global_table;
+mod passage;
 mod registry;
 mod resident;
 mod run;
@@ -12,6 +15,7 @@ mod segment;
 mod trace_context;
 mod worker;
 
+pub use asker::AskBounds;
 pub use emission::{EmissionError, Emitter, VERDICT_HEADERS};
 pub use global_table::GlobalTable;
 pub use registry::{BuildError, Registry, StageFactory};

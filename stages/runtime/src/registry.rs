@@ -2,12 +2,16 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
+use shiren_contract::asking::{AskFailure, AskingStage, Port};
 use shiren_contract::codes;
 use shiren_contract::seal::{Vault, VaultError};
 use shiren_contract::sealing;
 use shiren_contract::stage::{Arrival, Input, Message, Outcome, Rejection, Stage, StageDescriptor};
 use shiren_schemas::records::Envelope;
+
+use crate::asker::{AskBounds, Asker, Interrupted, Patience};
 
 /// A stage that could not be built: what, where, what to do.
 pub type BuildError = Box<dyn std::error::Error + Send + Sync>;
@@ -54,7 +58,31 @@ impl Registry {
             .retain(|known| known.descriptor.name != S::DESCRIPTOR.name);
         self.factories.push(StageFactory {
             descriptor: S::DESCRIPTOR,
-            build: Arc::new(move || Ok(Box::new(build()?))),
+            build: Arc::new(move || Ok(Box::new(Pure(build()?)))),
+        });
+        self
+    }
+
+    /// Adds a stage that asks `port`; one of the same name is replaced. All workers of the process keep `bounds` together.
+    #[must_use]
+    pub fn with_asking<S: AskingStage>(
+        mut self,
+        port: Arc<dyn Port<S::Ask, S::Reply>>,
+        bounds: AskBounds,
+        build: impl Fn() -> Result<S, BuildError> + Send + Sync + 'static,
+    ) -> Self {
+        self.factories
+            .retain(|known| known.descriptor.name != S::DESCRIPTOR.name);
+        let asker = Arc::new(Asker::new(port, bounds));
+        let build = move || -> Result<Box<dyn AnyStage>, BuildError> {
+            Ok(Box::new(Asking {
+                stage: build()?,
+                asker: Arc::clone(&asker),
+            }))
+        };
+        self.factories.push(StageFactory {
+            descriptor: S::DESCRIPTOR,
+            build: Arc::new(build),
         });
         self
     }
@@ -81,8 +109,40 @@ pub(crate) trait AnyStage: Send {
     /// The output of a fused predecessor as input.
     fn accept(&self, message: Box<dyn Message>) -> Option<AnyInput>;
 
-    /// Decides. `None` when the input is of another stage.
-    fn process(&mut self, input: AnyInput) -> Option<Outcome>;
+    /// Decides, or says what must be asked first. `None` when the input is of another stage.
+    fn process(&mut self, input: AnyInput) -> Option<Progress>;
+
+    /// Asks for the records of a bundle: one reply each, in order.
+    fn ask(
+        &self,
+        _asks: Vec<(AnyAsk, Patience)>,
+        _wait: &dyn Fn(Duration) -> bool,
+    ) -> Result<Vec<AnyReply>, Interrupted> {
+        Ok(Vec::new())
+    }
+
+    /// Decides on the reply. `None` when input or reply are of another stage.
+    fn decide(&mut self, _input: AnyInput, _reply: AnyReply) -> Option<Outcome> {
+        None
+    }
+}
+
+/// An ask whose type only its stage knows.
+pub(crate) type AnyAsk = Box<dyn Any + Send>;
+/// A reply, or a failure, whose type only its stage knows.
+pub(crate) type AnyReply = Box<dyn Any + Send>;
+
+/// How far a stage came with a record.
+pub(crate) enum Progress {
+    /// To the end.
+    Decided(Box<Outcome>),
+    /// To its ask.
+    Asks {
+        /// The input, which the stage gets back with the reply.
+        input: Box<AnyInput>,
+        /// What it asks.
+        ask: AnyAsk,
+    },
 }
 
 /// Why a stage got no input.
@@ -101,29 +161,92 @@ pub(crate) struct AnyInput {
     value: Box<dyn Any + Send>,
 }
 
-impl<S: Stage> AnyStage for S {
+/// A stage that asks nothing.
+struct Pure<S>(S);
+
+impl<S: Stage> AnyStage for Pure<S> {
     fn read(&self, arrival: Arrival, vault: Option<&dyn Vault>) -> Result<AnyInput, Unread> {
-        let mut input = S::Input::read(arrival).map_err(Unread::Record)?;
-        let case = input.case().cloned();
-        if let Some(envelope) = &case {
-            open(&mut input, envelope, vault)?;
-        }
-        Ok(AnyInput {
-            case,
-            value: Box::new(input),
-        })
+        read::<S::Input>(arrival, vault)
     }
 
     fn accept(&self, message: Box<dyn Message>) -> Option<AnyInput> {
-        let case = Some(message.envelope().clone());
-        let value = message.into_any();
-        value.is::<S::Input>().then_some(AnyInput { case, value })
+        accept::<S::Input>(message)
     }
 
-    fn process(&mut self, input: AnyInput) -> Option<Outcome> {
+    fn process(&mut self, input: AnyInput) -> Option<Progress> {
         let input = input.value.downcast::<S::Input>().ok()?;
-        Some(Stage::process(self, *input))
+        Some(Progress::Decided(Box::new(self.0.process(*input))))
     }
+}
+
+/// A stage with its port.
+struct Asking<S: AskingStage> {
+    stage: S,
+    asker: Arc<Asker<S::Ask, S::Reply>>,
+}
+
+impl<S: AskingStage> AnyStage for Asking<S> {
+    fn read(&self, arrival: Arrival, vault: Option<&dyn Vault>) -> Result<AnyInput, Unread> {
+        read::<S::Input>(arrival, vault)
+    }
+
+    fn accept(&self, message: Box<dyn Message>) -> Option<AnyInput> {
+        accept::<S::Input>(message)
+    }
+
+    fn process(&mut self, input: AnyInput) -> Option<Progress> {
+        let record = input.value.downcast::<S::Input>().ok()?;
+        Some(match self.stage.ask(&record) {
+            Some(ask) => Progress::Asks {
+                input: Box::new(AnyInput {
+                    case: input.case,
+                    value: record,
+                }),
+                ask: Box::new(ask),
+            },
+            None => Progress::Decided(Box::new(self.stage.decide(*record, None))),
+        })
+    }
+
+    fn ask(
+        &self,
+        asks: Vec<(AnyAsk, Patience)>,
+        wait: &dyn Fn(Duration) -> bool,
+    ) -> Result<Vec<AnyReply>, Interrupted> {
+        let asks: Vec<(S::Ask, Patience)> = asks
+            .into_iter()
+            .filter_map(|(ask, patience)| Some((*ask.downcast::<S::Ask>().ok()?, patience)))
+            .collect();
+        let replies = self.asker.round(&asks, wait)?;
+        Ok(replies
+            .into_iter()
+            .map(|reply| Box::new(reply) as AnyReply)
+            .collect())
+    }
+
+    fn decide(&mut self, input: AnyInput, reply: AnyReply) -> Option<Outcome> {
+        let input = input.value.downcast::<S::Input>().ok()?;
+        let reply = reply.downcast::<Result<S::Reply, AskFailure>>().ok()?;
+        Some(self.stage.decide(*input, Some(*reply)))
+    }
+}
+
+fn read<I: Input>(arrival: Arrival, vault: Option<&dyn Vault>) -> Result<AnyInput, Unread> {
+    let mut input = I::read(arrival).map_err(Unread::Record)?;
+    let case = input.case().cloned();
+    if let Some(envelope) = &case {
+        open(&mut input, envelope, vault)?;
+    }
+    Ok(AnyInput {
+        case,
+        value: Box::new(input),
+    })
+}
+
+fn accept<I: Input>(message: Box<dyn Message>) -> Option<AnyInput> {
+    let case = Some(message.envelope().clone());
+    let value = message.into_any();
+    value.is::<I>().then_some(AnyInput { case, value })
 }
 
 fn open(

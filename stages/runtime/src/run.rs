@@ -42,6 +42,8 @@ pub struct Options {
     pub tenants: Vec<String>,
     /// Lanes; each has worker loops of its own.
     pub lanes: Vec<Lane>,
+    /// The lane whose workers read library commands too; `None`: the chain has no use for them.
+    pub commands_lane: Option<Lane>,
     /// Most records of a bundle.
     pub bundle_max_records: usize,
     /// Most bytes of a bundle.
@@ -60,8 +62,6 @@ pub struct Options {
     pub default_expires_after_ms: i64,
     /// Largest record, bytes.
     pub max_record_bytes: usize,
-    /// Bytes of a refused record that its dead letter keeps.
-    pub dead_letter_head_max_bytes: usize,
     /// Host name, for the observed part of verdicts.
     pub host: String,
 }
@@ -91,7 +91,6 @@ impl Options {
             host: self.host.clone(),
             layout: layout.to_owned(),
             max_record_bytes: self.max_record_bytes,
-            dead_letter_head_max_bytes: self.dead_letter_head_max_bytes,
         }
     }
 }
@@ -362,14 +361,19 @@ impl Runtime {
     fn inputs(&self, segment: &SegmentOptions, lane: Lane) -> Vec<String> {
         let first = segment.stages.first().map_or("", String::as_str);
         if self.options.chain.first().is_some_and(|head| head == first) {
-            let ingress = |tenant: &String| {
-                Topic::Requests {
-                    tenant: tenant.clone(),
-                    lane,
-                }
-                .to_string()
+            let requests = |tenant: &String| Topic::Requests {
+                tenant: tenant.clone(),
+                lane,
             };
-            self.options.tenants.iter().map(ingress).collect()
+            let commands = |tenant: &String| Topic::LibraryCommands {
+                tenant: tenant.clone(),
+            };
+            let tenants = &self.options.tenants;
+            let mut topics: Vec<Topic> = tenants.iter().map(requests).collect();
+            if self.options.commands_lane == Some(lane) {
+                topics.extend(tenants.iter().map(commands));
+            }
+            topics.iter().map(Topic::to_string).collect()
         } else {
             vec![
                 Topic::Stage {

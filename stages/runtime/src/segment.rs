@@ -2,19 +2,21 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use opentelemetry::Context;
-use shiren_contract::codes;
 use shiren_contract::seal::{Vault, VaultError};
 use shiren_contract::stage::{Arrival, Message, Outcome, Rejection, StageDescriptor};
 use shiren_contract::terminal::Terminal;
+use shiren_log::kill_point;
 use shiren_schemas::ids;
 use shiren_schemas::records::{Envelope, RequestKind, StageTiming};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::registry::{AnyInput, AnyStage, BuildError, Registry, StageFactory, Unread};
+use crate::ends::{closed, deadline_exceeded, failed, fault, overdue, policy_version_unknown};
+use crate::passage::{Passage, Place, Step, Waiting, patience};
+use crate::registry::{AnyStage, BuildError, Progress, Registry, StageFactory, Unread};
 use crate::run::PolicySource;
 use crate::trace_context;
 
@@ -67,13 +69,6 @@ pub enum SegmentError {
     Vault(#[from] VaultError),
 }
 
-/// A record on its way through the segment.
-struct Step {
-    stage: usize,
-    input: AnyInput,
-    context: Context,
-}
-
 impl Segment {
     /// Builds `stages`, adjacent ones of `chain`.
     ///
@@ -119,61 +114,108 @@ impl Segment {
         self
     }
 
-    /// Takes one record through the segment. `now_us` is the bundle's start: deadlines are judged by it.
+    /// Takes one record through the segment: a bundle of one, which waits for no dependency beyond its bounds.
     ///
     /// # Errors
-    /// A stage panicked and could not be built anew, or the vault cannot be used: the worker must stop.
+    /// As [`Segment::process_bundle`].
     pub fn process(
         &mut self,
         arrival: Arrival,
         context: Context,
         now_us: i64,
     ) -> Result<Vec<Emission>, SegmentError> {
+        let wait = |pause| {
+            std::thread::sleep(pause);
+            false
+        };
+        let bundle = self.process_bundle(vec![(arrival, context)], now_us, &wait)?;
+        Ok(bundle.into_iter().flatten().flatten().collect())
+    }
+
+    /// Takes the records of a bundle through the segment in their order: what each became. At an asking stage all that
+    /// have come so far stop, ask together, and go on. `now_us` is the bundle's start: deadlines are judged by it.
+    /// `wait` pauses at most so long, and says whether the worker drains: then `None`, as if nothing had been read.
+    ///
+    /// # Errors
+    /// A stage panicked and could not be built anew, or the vault cannot be used: the worker must stop.
+    pub fn process_bundle(
+        &mut self,
+        records: Vec<(Arrival, Context)>,
+        now_us: i64,
+        wait: &dyn Fn(Duration) -> bool,
+    ) -> Result<Option<Vec<Vec<Emission>>>, SegmentError> {
+        let mut passage = Passage {
+            now_us,
+            begun: Instant::now(),
+            steps: Vec::new(),
+            waiting: Vec::new(),
+            emissions: Vec::with_capacity(records.len()),
+        };
+        for (record, (arrival, context)) in records.into_iter().enumerate() {
+            passage.emissions.push(Vec::with_capacity(1));
+            self.enter(record, arrival, context, &mut passage)?;
+            self.advance(&mut passage)?;
+        }
+        while let Some(stage) = passage.waiting.iter().map(|one| one.stage).min() {
+            let (at_stage, others) = std::mem::take(&mut passage.waiting)
+                .into_iter()
+                .partition(|one| one.stage == stage);
+            passage.waiting = others;
+            if !self.ask(stage, at_stage, &mut passage, wait)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(passage.emissions))
+    }
+
+    /// Reads a record at the segment's first stage.
+    fn enter(
+        &self,
+        record: usize,
+        arrival: Arrival,
+        context: Context,
+        passage: &mut Passage,
+    ) -> Result<(), SegmentError> {
         let Some((factory, first)) = self.stages.first() else {
             return Err(SegmentError::Build("a segment without stages".into()));
         };
         let stage = factory.descriptor.name;
-        let input = match first.read(arrival, self.vault.as_deref()) {
-            Ok(input) => input,
-            Err(Unread::Record(rejection)) => {
-                return Ok(vec![Emission::Dead { stage, rejection }]);
+        let emission = match first.read(arrival, self.vault.as_deref()) {
+            Ok(input) => {
+                passage.steps.push(Step {
+                    record,
+                    stage: 0,
+                    input,
+                    context,
+                });
+                return Ok(());
             }
+            Err(Unread::Record(rejection)) => Emission::Dead { stage, rejection },
             Err(Unread::Case(envelope, rejection)) => {
-                let terminal = Terminal::error(*envelope, stage, rejection, None);
-                return Ok(vec![closed(terminal, &context)]);
+                closed(Terminal::error(*envelope, stage, rejection, None), &context)
             }
             Err(Unread::Vault(error)) => return Err(error.into()),
         };
-        let mut emissions = Vec::with_capacity(1);
-        let mut steps = vec![Step {
-            stage: 0,
-            input,
-            context,
-        }];
-        while let Some(step) = steps.pop() {
-            self.step(step, now_us, &mut steps, &mut emissions)?;
-        }
-        Ok(emissions)
+        passage.emissions[record].push(emission);
+        Ok(())
     }
 
-    fn step(
-        &mut self,
-        step: Step,
-        now_us: i64,
-        steps: &mut Vec<Step>,
-        emissions: &mut Vec<Emission>,
-    ) -> Result<(), SegmentError> {
+    /// Takes all steps until each ends or waits.
+    fn advance(&mut self, passage: &mut Passage) -> Result<(), SegmentError> {
+        while let Some(step) = passage.steps.pop() {
+            self.step(step, passage)?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: Step, passage: &mut Passage) -> Result<(), SegmentError> {
         let stage = self.stages[step.stage].0.descriptor.name;
         let case = step.input.case.clone();
-        if let Some(envelope) = case.as_ref().filter(|e| overdue(e, now_us)) {
-            emissions.push(closed(deadline_exceeded(envelope, stage), &step.context));
-            return Ok(());
-        }
-        if let Some(envelope) = case.as_ref().filter(|e| !self.knows_policy_of(e)) {
-            emissions.push(closed(
-                policy_version_unknown(envelope, stage),
-                &step.context,
-            ));
+        if let Some(end) = case
+            .as_ref()
+            .and_then(|envelope| self.refused(envelope, stage, passage.now_us))
+        {
+            passage.emissions[step.record].push(closed(end, &step.context));
             return Ok(());
         }
         let span = tracing::info_span!(
@@ -184,22 +226,95 @@ impl Segment {
         // Fails only where no OpenTelemetry layer is installed: then there is no trace to join.
         let _ = span.set_parent(step.context.clone());
         let started = Instant::now();
-        let outcome = span.in_scope(|| {
+        let progress = span.in_scope(|| {
             let stage = &mut self.stages[step.stage].1;
             catch_unwind(AssertUnwindSafe(|| stage.process(step.input)))
         });
-        let wall_us = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
-        let timing = StageTiming {
-            stage: stage.to_owned(),
-            wall_us,
-        };
         let context = if span.is_none() {
             step.context
         } else {
             span.context()
         };
+        let place = Place {
+            record: step.record,
+            stage: step.stage,
+            context,
+            spent: started.elapsed(),
+        };
+        match progress {
+            Ok(Some(Progress::Asks { input, ask })) => {
+                passage.waiting.push(Waiting {
+                    record: place.record,
+                    stage: place.stage,
+                    input: *input,
+                    case,
+                    ask,
+                    context: place.context,
+                    spent: place.spent,
+                });
+                Ok(())
+            }
+            Ok(Some(Progress::Decided(outcome))) => {
+                self.came_to(place, case, Ok(Some(*outcome)), passage)
+            }
+            Ok(None) => self.came_to(place, case, Ok(None), passage),
+            Err(panic) => self.came_to(place, case, Err(panic), passage),
+        }
+    }
 
-        let outcome = match outcome {
+    /// One round for all that wait at `stage`; then each is decided and goes on. False when the worker drains meanwhile.
+    fn ask(
+        &mut self,
+        stage: usize,
+        waiting: Vec<Waiting>,
+        passage: &mut Passage,
+        wait: &dyn Fn(Duration) -> bool,
+    ) -> Result<bool, SegmentError> {
+        let started = Instant::now();
+        let mut asked = Vec::with_capacity(waiting.len());
+        let mut asks = Vec::with_capacity(waiting.len());
+        for one in waiting {
+            asks.push((one.ask, patience(one.case.as_ref(), passage)));
+            asked.push((one.record, one.input, one.case, one.context, one.spent));
+        }
+        let Ok(replies) = self.stages[stage].1.ask(asks, wait) else {
+            return Ok(false);
+        };
+        kill_point("asked");
+        let round = started.elapsed();
+        let mut replies = replies.into_iter();
+        for (record, input, case, context, spent) in asked {
+            let started = Instant::now();
+            let reply = replies.next();
+            let decided = catch_unwind(AssertUnwindSafe(|| {
+                self.stages[stage].1.decide(input, reply?)
+            }));
+            let place = Place {
+                record,
+                stage,
+                context,
+                spent: spent + round + started.elapsed(),
+            };
+            self.came_to(place, case, decided, passage)?;
+            self.advance(passage)?;
+        }
+        Ok(true)
+    }
+
+    /// What a stage decided: to the next one, or to the record's emissions.
+    fn came_to(
+        &mut self,
+        place: Place,
+        case: Option<Envelope>,
+        decided: std::thread::Result<Option<Outcome>>,
+        passage: &mut Passage,
+    ) -> Result<(), SegmentError> {
+        let stage = self.stages[place.stage].0.descriptor.name;
+        let timing = StageTiming {
+            stage: stage.to_owned(),
+            wall_us: i64::try_from(place.spent.as_micros()).unwrap_or(i64::MAX),
+        };
+        let outcome = match decided {
             Ok(Some(outcome)) => outcome,
             Ok(None) => failed(
                 case.clone(),
@@ -209,7 +324,7 @@ impl Segment {
             Err(_) => {
                 // Its memory may be torn: build it anew before the next record.
                 tracing::error!(stage, "a stage panicked; it is built anew");
-                let (factory, built) = &mut self.stages[step.stage];
+                let (factory, built) = &mut self.stages[place.stage];
                 *built = factory.build().map_err(SegmentError::Build)?;
                 failed(case.clone(), stage, "it panicked")
             }
@@ -224,16 +339,26 @@ impl Segment {
                         .map_or(envelope.case_id, |case| case.record_id);
                     envelope.record_id = ids::record(parent, stage, out.name, index);
                     envelope.trail.push(timing.clone());
-                    self.route(step.stage, message, &context, steps, emissions);
+                    self.route(&place, message, passage);
                 }
             }
             Outcome::Terminal(mut terminal) => {
                 terminal.envelope.trail.push(timing);
-                emissions.push(closed(*terminal, &context));
+                passage.emissions[place.record].push(closed(*terminal, &place.context));
             }
-            Outcome::DeadLetter(rejection) => emissions.push(Emission::Dead { stage, rejection }),
+            Outcome::DeadLetter(rejection) => {
+                passage.emissions[place.record].push(Emission::Dead { stage, rejection });
+            }
         }
         Ok(())
+    }
+
+    /// Why a case is not taken further: it is late, or its policy is not known here.
+    fn refused(&self, case: &Envelope, stage: &str, now_us: i64) -> Option<Terminal> {
+        if overdue(case, now_us) {
+            return Some(deadline_exceeded(case, stage));
+        }
+        (!self.knows_policy_of(case)).then(|| policy_version_unknown(case, stage))
     }
 
     fn knows_policy_of(&self, case: &Envelope) -> bool {
@@ -248,23 +373,15 @@ impl Segment {
         table.wait_until(*version_max_wait, || policies.of(case).is_some())
     }
 
-    /// To the next stage of the chain that serves the case's kind: in this segment, or by topic.
-    fn route(
-        &self,
-        from: usize,
-        message: Box<dyn Message>,
-        context: &Context,
-        steps: &mut Vec<Step>,
-        emissions: &mut Vec<Emission>,
-    ) {
-        let from = self.stages[from].0.descriptor.name;
-        let envelope = message.envelope().clone();
-        let Some(next) = next_stage(&self.chain, from, envelope.kind) else {
-            let what = format!(
-                "no stage behind {from} ends a case of kind {}",
-                envelope.kind
-            );
-            emissions.push(closed(fault(envelope, from, &what), context));
+    /// To the next stage of the chain that serves the case's kind and reads the record: in this segment, or by topic.
+    fn route(&self, place: &Place, message: Box<dyn Message>, passage: &mut Passage) {
+        let from = self.stages[place.stage].0.descriptor.name;
+        let emissions = &mut passage.emissions[place.record];
+        let (kind, schema) = (message.envelope().kind, message.schema());
+        let Some(next) = next_stage(&self.chain, from, kind, schema) else {
+            let what = format!("no stage behind {from} reads {schema} of a case of kind {kind}");
+            let end = fault(message.envelope().clone(), from, &what);
+            emissions.push(closed(end, &place.context));
             return;
         };
         let here = self
@@ -272,7 +389,7 @@ impl Segment {
             .iter()
             .position(|(factory, _)| factory.descriptor.name == next);
         let Some(stage) = here else {
-            let trace = trace_context::inject(context);
+            let trace = trace_context::inject(&place.context);
             emissions.push(Emission::Forward {
                 stage: next,
                 message,
@@ -280,83 +397,36 @@ impl Segment {
             });
             return;
         };
-        let schema = message.schema();
+        let envelope = message.envelope().clone();
         match self.stages[stage].1.accept(message) {
-            Some(input) => steps.push(Step {
+            Some(input) => passage.steps.push(Step {
+                record: place.record,
                 stage,
                 input,
-                context: context.clone(),
+                context: place.context.clone(),
             }),
             None => {
                 let what = format!("{next} does not read {schema}, which {from} puts out");
-                emissions.push(closed(fault(envelope, from, &what), context));
+                emissions.push(closed(fault(envelope, from, &what), &place.context));
             }
         }
     }
 }
 
-/// The stage behind `from` that serves `kind`.
+/// The stage behind `from` that serves `kind` and reads `schema`.
 pub(crate) fn next_stage(
     chain: &[StageDescriptor],
     from: &str,
     kind: RequestKind,
+    schema: &str,
 ) -> Option<&'static str> {
     let at = chain.iter().position(|stage| stage.name == from)?;
     chain[at + 1..]
         .iter()
-        .find(|stage| stage.kinds.contains(&kind))
+        .find(|stage| stage.kinds.contains(&kind) && stage.input == schema)
         .map(|stage| stage.name)
 }
 
-fn overdue(envelope: &Envelope, now_us: i64) -> bool {
-    envelope.deadline_ms.is_some_and(|ms| {
-        now_us
-            > envelope
-                .received_time
-                .saturating_add(i64::from(ms).saturating_mul(1000))
-    })
-}
-
-fn policy_version_unknown(envelope: &Envelope, stage: &str) -> Terminal {
-    let what = format!(
-        "version {} of scene {} is not known to {stage}",
-        envelope.policy_version, envelope.scene
-    );
-    let rejection = Rejection::new(codes::POLICY_VERSION_UNKNOWN, what);
-    let mut terminal = Terminal::error(envelope.clone(), stage, rejection, None);
-    terminal.dead_letter = true;
-    terminal
-}
-
-fn deadline_exceeded(envelope: &Envelope, stage: &str) -> Terminal {
-    let detail = format!(
-        "older than {} ms before {stage}",
-        envelope.deadline_ms.unwrap_or(0)
-    );
-    let rejection = Rejection::new(codes::DEADLINE_EXCEEDED, detail);
-    Terminal::error(envelope.clone(), stage, rejection, None)
-}
-
-fn failed(case: Option<Envelope>, stage: &str, what: &str) -> Outcome {
-    match case {
-        Some(envelope) => Outcome::terminal(fault(envelope, stage, what)),
-        None => Outcome::DeadLetter(Rejection::new(
-            codes::STAGE_FAILED,
-            format!("{stage}: {what}"),
-        )),
-    }
-}
-
-fn fault(envelope: Envelope, stage: &str, what: &str) -> Terminal {
-    let rejection = Rejection::new(codes::STAGE_FAILED, what);
-    let mut terminal = Terminal::error(envelope, stage, rejection, None);
-    terminal.dead_letter = true;
-    terminal
-}
-
-fn closed(terminal: Terminal, context: &Context) -> Emission {
-    Emission::Closed {
-        terminal: Box::new(terminal),
-        trace: trace_context::inject(context),
-    }
-}
+#[cfg(test)]
+#[path = "segment_tests.rs"]
+mod tests;

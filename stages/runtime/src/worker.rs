@@ -62,6 +62,28 @@ struct Computed {
     bad_trace_headers: u64,
 }
 
+impl Computed {
+    /// Counts what one record became.
+    fn count(&mut self, emissions: &[Emission]) {
+        let dead = emissions.iter().any(|emission| match emission {
+            Emission::Dead { .. } => true,
+            Emission::Closed { terminal, .. } => terminal.dead_letter,
+            Emission::Forward { .. } => false,
+        });
+        self.dead_letters += u64::from(dead);
+        self.dead_letters_in_a_row = if dead {
+            self.dead_letters_in_a_row + 1
+        } else {
+            0
+        };
+        let closed = emissions
+            .iter()
+            .filter(|e| matches!(e, Emission::Closed { .. }))
+            .count();
+        self.verdicts += closed as u64;
+    }
+}
+
 impl WorkerLoop {
     /// Runs until drained. `ready` is called once the log has been opened.
     pub(crate) fn run(mut self, ready: impl FnOnce()) -> Result<Summary, RuntimeError> {
@@ -122,7 +144,9 @@ impl WorkerLoop {
                 continue;
             };
             kill_point("polled");
-            let computed = self.compute(&bundle)?;
+            let Some(computed) = self.compute(&bundle)? else {
+                return Ok(Left::Drained);
+            };
             kill_point("computed");
             match self.commit(worker, &bundle, &computed.outputs)? {
                 Commit::Done => {
@@ -140,8 +164,9 @@ impl WorkerLoop {
         }
     }
 
-    /// Takes each record of the bundle through the segment. No transaction is open.
-    fn compute(&mut self, bundle: &Bundle) -> Result<Computed, RuntimeError> {
+    /// Takes the records of the bundle through the segment. No transaction is open. `None` when the worker drains while
+    /// a dependency is awaited.
+    fn compute(&mut self, bundle: &Bundle) -> Result<Option<Computed>, RuntimeError> {
         let now_us = now_us();
         let mut computed = Computed {
             outputs: Vec::with_capacity(bundle.records.len() * 2),
@@ -150,32 +175,26 @@ impl WorkerLoop {
             verdicts: 0,
             bad_trace_headers: 0,
         };
+        let mut arrivals = Vec::with_capacity(bundle.records.len());
         for record in &bundle.records {
             let (context, bad) = trace_context::extract(&record.headers);
             computed.bad_trace_headers += u64::from(bad);
-            let arrival = self.arrival(record)?;
-            let emissions = self.segment.process(arrival, context, now_us)?;
-            let dead = emissions.iter().any(|emission| match emission {
-                Emission::Dead { .. } => true,
-                Emission::Closed { terminal, .. } => terminal.dead_letter,
-                Emission::Forward { .. } => false,
-            });
-            computed.dead_letters += u64::from(dead);
-            computed.dead_letters_in_a_row = if dead {
-                computed.dead_letters_in_a_row + 1
-            } else {
-                0
-            };
-            let closed = emissions
-                .iter()
-                .filter(|e| matches!(e, Emission::Closed { .. }))
-                .count();
-            computed.verdicts += closed as u64;
-            computed
-                .outputs
-                .extend(self.emitter.records(record, emissions, crate::now_us())?);
+            arrivals.push((self.arrival(record)?, context));
         }
-        Ok(computed)
+        let drain = self.drain.clone();
+        let wait = move |pause| {
+            drain.wait(pause);
+            drain.requested()
+        };
+        let Some(emissions) = self.segment.process_bundle(arrivals, now_us, &wait)? else {
+            return Ok(None);
+        };
+        for (record, emissions) in bundle.records.iter().zip(emissions) {
+            computed.count(&emissions);
+            let records = self.emitter.records(record, emissions, crate::now_us())?;
+            computed.outputs.extend(records);
+        }
+        Ok(Some(computed))
     }
 
     /// The outputs do not change between attempts: stages are pure and ids are derived.

@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use shiren_contract::policy::Scene;
 
+use crate::authority::Authority;
+use crate::library::Library;
 use crate::model::{
     Bundle, Detect, EmbeddedLog, KafkaLog, Liveness, LogSettings, Models, Policy, Runtime, Segment,
     Stills, Topics, Topology, Vault,
@@ -68,6 +70,8 @@ pub(crate) fn build(values: &Values) -> Result<Topology, Undeclared> {
             subject_min_margin: number(values, "detect.subject_min_margin")?,
         },
         register: Register::read(values)?,
+        authority: Authority::read(values)?,
+        library: Library::read(values)?,
         policy: Policy {
             versions_max: int(values, "policy.versions_max")?,
             version_max_wait_ms: int(values, "policy.version_max_wait_ms")?,
@@ -123,6 +127,7 @@ fn topics(values: &Values) -> Result<Topics, Undeclared> {
         evidence_retention_ms: int(values, "topics.evidence_retention_ms")?,
         dead_letters_retention_ms: int(values, "topics.dead_letters_retention_ms")?,
         stages_retention_ms: int(values, "topics.stages_retention_ms")?,
+        library_commands_retention_ms: int(values, "topics.library_commands_retention_ms")?,
     })
 }
 
@@ -148,6 +153,8 @@ pub(crate) fn scene(values: &Values, name: &str) -> Result<Scene, Undeclared> {
     Ok(Scene {
         requires: texts(values, &path("requires"))?,
         target_fmr: number(values, &path("target_fmr"))?,
+        target_fpir: values.number(&path("target_fpir")),
+        min_margin: number(values, &path("min_margin"))?,
         allow_extrapolated: values.text(&path("allow_extrapolated")).map(str::to_owned),
         allow_advisory: values.text(&path("allow_advisory")).map(str::to_owned),
         expires_after_ms: int(values, &path("expires_after_ms"))?,

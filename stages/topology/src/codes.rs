@@ -35,6 +35,8 @@ codes! {
     CHECK_UNPROVIDED "check_unprovided" "A scene requires a check that no stage of the chain answers, so it could never accept.";
     KAFKA_WITHOUT_SERVERS "kafka_without_servers" "The engine is kafka and no broker is named.";
     KAFKA_PROPERTY_RESERVED "kafka_property_reserved" "A librdkafka property that Shiren sets itself: delivery or a bound hangs on it.";
+    LIBRARY_WITHOUT_URL "library_without_url" "The face library is on a server and its address is not named.";
+    LIBRARY_APART "library_apart" "The face library is embedded, and the stages that search and write it run in different processes.";
     WORKERS_OVER_PARTITIONS "workers_over_partitions" "More workers than partitions: some would never have work.";
     BUNDLE_BELOW_RECORD "bundle_below_record" "A bundle cannot hold one record of the largest size.";
     QUEUE_BELOW_BUNDLE "queue_below_bundle" "The queue is smaller than a bundle, so no bundle fills.";

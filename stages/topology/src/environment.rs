@@ -11,6 +11,8 @@ impl Values {
         const PROPERTY: &str = "SHIREN_KAFKA_PROPERTY_";
         const KNOWN: &[(&str, &str)] = &[
             ("SHIREN_LOG_ENGINE", "log.engine"),
+            ("SHIREN_LIBRARY_ENGINE", "library.engine"),
+            ("SHIREN_LIBRARY_URL", "library.url"),
             (
                 "SHIREN_KAFKA_BOOTSTRAP_SERVERS",
                 "log.kafka.bootstrap_servers",

@@ -30,6 +30,8 @@ pub fn graph(topology: &Topology, stages: &[StageDescriptor], format: Format) ->
 
 /// Ids of nodes that are no stage; stages have the prefix `stage_`, their topics `topic_`.
 const INGRESS: &str = "ingress";
+const COMMANDS: &str = "commands";
+const LIBRARY: &str = "library";
 const VERDICTS: &str = "verdicts";
 const DEAD_LETTERS: &str = "dead_letters";
 
@@ -62,16 +64,21 @@ impl Graph {
         if let Some(first) = chain.first() {
             let served = RequestKind::ALL.iter().filter(|k| is_served(&chain, **k));
             for kind in served.clone() {
-                graph.arrow(INGRESS.to_owned(), stage_id(first.name), *kind);
+                let from = if is_command(*kind) { COMMANDS } else { INGRESS };
+                graph.arrow(from.to_owned(), stage_id(first.name), *kind);
             }
             for kind in served {
                 graph.path(topology, &chain, *kind);
             }
         }
+        if !graph.arrows.iter().any(|(from, ..)| from == COMMANDS) {
+            graph.topics.remove(COMMANDS);
+            graph.topics.remove(LIBRARY);
+        }
         let place = |id: &str| chain.iter().position(|stage| stage_id(stage.name) == id);
         graph
             .arrows
-            .sort_by_key(|(from, ..)| (from != INGRESS, place(from)));
+            .sort_by_key(|(from, ..)| (from != INGRESS, from != COMMANDS, place(from)));
         graph
     }
 
@@ -81,6 +88,9 @@ impl Graph {
         while let Some(stage) = visited.next() {
             let from = stage_id(stage.name);
             let Some(next) = visited.peek() else {
+                if is_command(kind) {
+                    self.arrow(from.clone(), LIBRARY.to_owned(), kind);
+                }
                 self.arrow(from, VERDICTS.to_owned(), kind);
                 return;
             };
@@ -190,12 +200,19 @@ fn is_served(chain: &[&StageDescriptor], kind: RequestKind) -> bool {
     behind.any(|stage| stage.kinds.contains(&kind))
 }
 
+/// Library commands have a topic of their own, and what they change has one.
+fn is_command(kind: RequestKind) -> bool {
+    matches!(kind, RequestKind::Enrol | RequestKind::Unenrol)
+}
+
 fn outer_topics(topology: &Topology) -> BTreeMap<String, Vec<String>> {
     let tenants = one_of(topology.tenants.iter().map(String::as_str));
     let of = |rest: &str| format!("shiren.{tenants}.{rest}");
     let requests = of(&format!("requests.{}", lanes(&topology.lanes)));
     BTreeMap::from([
         (INGRESS.to_owned(), vec![requests]),
+        (COMMANDS.to_owned(), vec![of("library-commands")]),
+        (LIBRARY.to_owned(), vec!["shiren.library".to_owned()]),
         (
             VERDICTS.to_owned(),
             ["verdicts", "results", "evidence"].map(of).to_vec(),

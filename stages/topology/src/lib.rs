@@ -3,11 +3,13 @@
 //! Pure: text, environment and the program's stages come in as arguments. [`SETTINGS`] declares
 //! every setting once; reading, defaults, ranges and `docs/topology.md` follow from it.
 
+mod authority;
 mod build;
 mod codes;
 mod environment;
 mod graph;
 mod hints;
+mod library;
 mod model;
 mod problem;
 mod quality;
@@ -19,9 +21,11 @@ mod settings;
 mod structure;
 mod values;
 
+pub use authority::Authority;
 pub use codes::CODES;
 pub use graph::{Format, graph};
 pub use hints::did_you_mean;
+pub use library::{Library, LibraryEngine};
 pub use model::{
     Bundle, Detect, EmbeddedLog, KafkaLog, Liveness, LogSettings, Models, Policy, Runtime, Segment,
     Stills, Topics, Topology, Vault,

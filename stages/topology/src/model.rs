@@ -8,6 +8,8 @@ use shiren_contract::policy::Scenes;
 use shiren_contract::still::StillLimits;
 use shiren_schemas::records::Lane;
 
+use crate::authority::Authority;
+use crate::library::Library;
 use crate::problem::Problem;
 use crate::quality::Quality;
 use crate::register::Register;
@@ -39,6 +41,10 @@ pub struct Topology {
     pub liveness: Liveness,
     /// Detection, crops and the choice of the subject.
     pub detect: Detect,
+    /// How long authorities are waited for.
+    pub authority: Authority,
+    /// The face library, and how long is waited for it.
+    pub library: Library,
     /// Bounds of the policy's topic.
     pub policy: Policy,
     /// The key store, and how long its keys live.
@@ -141,6 +147,8 @@ pub struct Topics {
     pub dead_letters_retention_ms: u64,
     /// Retention of the topics between segments, milliseconds.
     pub stages_retention_ms: u64,
+    /// Of library commands, milliseconds.
+    pub library_commands_retention_ms: u64,
 }
 
 /// A run of stages in one worker loop.

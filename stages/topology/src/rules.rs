@@ -57,6 +57,7 @@ pub(crate) fn check(values: &mut Values) {
     }
     reserved_properties(values);
     workers(values);
+    library(values);
     retention(values);
     scenes(values);
 }
@@ -243,11 +244,58 @@ fn workers(values: &mut Values) {
     }
 }
 
+/// One process has an embedded library at a time.
+fn library(values: &mut Values) {
+    const ENGINE: &str = "library.engine";
+    let owner = |values: &Values, stage: &str| {
+        let segments = values.names("segment");
+        segments.into_iter().find(|segment| {
+            let stages = values.whole_list(&format!("{}.stages", segment.path));
+            stages.is_some_and(|stages| stages.iter().any(|item| item.text == stage))
+        })
+    };
+    let (matching, enrolling) = (owner(values, "match"), owner(values, "enrol"));
+    let Some((matching, enrolling)) = matching.zip(enrolling) else {
+        return;
+    };
+    if values.text(ENGINE) == Some("server") {
+        if values.text("library.url").is_none() {
+            let (path, at) = values.culprit(&[ENGINE]);
+            let hint = "give library.url = \"http://host:6334\" or SHIREN_LIBRARY_URL";
+            let what = "the engine is server, and no address is named".to_owned();
+            values.error(
+                codes::LIBRARY_WITHOUT_URL,
+                &at,
+                &path,
+                what,
+                Some(hint.to_owned()),
+            );
+        }
+        return;
+    }
+    if values.text("log.engine") == Some("kafka") && matching.text != enrolling.text {
+        let (path, at) = values.culprit(&[ENGINE]);
+        let what = format!(
+            "match is in segment {:?} and enrol in {:?}: two processes cannot share the embedded library",
+            matching.text, enrolling.text
+        );
+        let hint = "put both into one segment, or take library.engine = \"server\"";
+        values.error(
+            codes::LIBRARY_APART,
+            &at,
+            &path,
+            what,
+            Some(hint.to_owned()),
+        );
+    }
+}
+
 fn retention(values: &mut Values) {
     const DEADLINE: &str = "runtime.deadline_max_ms";
     let deadline = values.integer(DEADLINE).unwrap_or(0);
     for path in [
         "topics.requests_retention_ms",
+        "topics.library_commands_retention_ms",
         "topics.stages_retention_ms",
         "vault.key_ttl_ms",
     ] {

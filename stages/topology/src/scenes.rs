@@ -19,6 +19,8 @@ pub fn scene_settings(scene: &Scene) -> String {
     let Scene {
         requires,
         target_fmr,
+        target_fpir,
+        min_margin,
         allow_extrapolated,
         allow_advisory,
         expires_after_ms,
@@ -29,6 +31,10 @@ pub fn scene_settings(scene: &Scene) -> String {
     let mut table = Table::new();
     table.insert("requires".to_owned(), Value::Array(requires));
     table.insert("target_fmr".to_owned(), Value::Float(*target_fmr));
+    if let Some(fpir) = target_fpir {
+        table.insert("target_fpir".to_owned(), Value::Float(*fpir));
+    }
+    table.insert("min_margin".to_owned(), Value::Float(*min_margin));
     table.insert(
         "expires_after_ms".to_owned(),
         Value::Integer(*expires_after_ms),
@@ -84,6 +90,8 @@ mod tests {
         fn scene()(
             requires in proptest::sample::subsequence(vec!["comparison", "liveness", "quality"], 0..=3),
             target_fmr in 1e-9_f64..0.1,
+            target_fpir in proptest::option::of(1e-6_f64..0.5),
+            min_margin in 0.0_f64..1.0,
             allow_extrapolated in proptest::option::of("[a-zA-Z \"\\\\'实]{1,40}"),
             allow_advisory in proptest::option::of("[a-z]{1,9}"),
             expires_after_ms in 1_000_i64..1_000_000,
@@ -92,7 +100,7 @@ mod tests {
         ) -> Scene {
             Scene {
                 requires: requires.into_iter().map(str::to_owned).collect(),
-                target_fmr, allow_extrapolated, allow_advisory, expires_after_ms, deadline_ms, min_face_px,
+                target_fmr, target_fpir, min_margin, allow_extrapolated, allow_advisory, expires_after_ms, deadline_ms, min_face_px,
             }
         }
     }

@@ -82,6 +82,8 @@ pub struct Setting {
 
 /// The log engines.
 pub(crate) const ENGINES: &[&str] = &["embedded", "kafka"];
+/// Engines of the face library.
+pub(crate) const LIBRARY_ENGINES: &[&str] = &["embedded", "server"];
 const LANES: &[&str] = &["interactive", "stream", "bulk"];
 const CHECKS: &[&str] = &[policy::COMPARISON, policy::LIVENESS, policy::QUALITY];
 
@@ -177,6 +179,7 @@ pub const SETTINGS: &[Setting] = &[
     integer("topics.partitions", 1, 12, 1024, "Partitions of every topic. Cannot be changed once topics exist."),
     integer("topics.max_record_bytes", MIB, 16 * MIB, 64 * MIB, "Largest record. The brokers' message.max.bytes and replica.fetch.max.bytes must allow it."),
     retention("topics.requests_retention_ms", DAY_MS, "How long ingress is kept: longer than the longest planned outage."),
+    retention("topics.library_commands_retention_ms", 7 * DAY_MS, "How long library commands are kept: longer than the longest planned outage."),
     retention("topics.verdicts_retention_ms", 7 * DAY_MS, "How long verdicts are kept."),
     retention("topics.results_retention_ms", DAY_MS, "How long results are kept."),
     retention("topics.evidence_retention_ms", 3 * DAY_MS, "How long evidence is kept."),
@@ -222,6 +225,25 @@ pub const SETTINGS: &[Setting] = &[
     integer("policy.versions_max", 2, 16, 100, "Versions of a scene's policy that are kept: a case is judged by the one it was admitted with, and ends as an error when that one is gone."),
     integer("policy.version_max_wait_ms", 0, 5_000, MINUTE_MS, "Longest wait for a version that a case names and that this worker has not read yet."),
     // vault
+    // library
+    text("library.engine", Form::OneOf(LIBRARY_ENGINES, codes::UNKNOWN_ENGINE), Absent::Text("embedded"), "`embedded` (in this process, one process a folder) or `server` (Qdrant over gRPC). Environment: `SHIREN_LIBRARY_ENGINE`."),
+    text("library.dir", Form::Any, Absent::Text("library"), "Folder of the embedded library, relative to `SHIREN_HOME`; on a local disk."),
+    text("library.url", Form::Any, Absent::Unset, "Address of the Qdrant server, `https://` for TLS. Environment: `SHIREN_LIBRARY_URL`; its API key: `SHIREN_LIBRARY_API_KEY`."),
+    text("library.collection", Form::Any, Absent::Text("shiren"), "Collection on the server; it holds every tenant's libraries."),
+    integer("library.compare_all_max_kib", 10, 204_800, 64 * 1024 * 1024, "Templates of the libraries asked for up to which they are compared one by one, KiB: 400,000 faces of 128 numbers, 100,000 of 512. Beyond it the index is followed. Chosen by `shiren bench search` (docs/performance.md)."),
+    integer("library.search_width", 1, 2_048, 65_536, "Candidates that a search through the index keeps: more find more, and take longer."),
+    integer("library.search_libraries_max", 1, 16, 64, "Most libraries that a search names."),
+    integer("library.search_persons_max", 1, 20, 50, "Most candidates that a search asks for."),
+    integer("library.faces_per_person_max", 1, 16, 20, "Most faces that a library keeps of one person."),
+    integer("library.import_max_faces", 1, 200_000, 10_000_000, "Most pictures of one `shiren library import`."),
+    integer("library.ask_max_wait_ms", 1, 5_000, 10 * MINUTE_MS, "Longest wait for an answer, retries included; a case's own deadline may be earlier. Commands without a deadline wait until the library is back."),
+    integer("library.call_max_wait_ms", 1, 2_000, MINUTE_MS, "Longest single call."),
+    integer("library.ask_max_attempts", 1, 5, 100, "Times an ask is made, the first included."),
+    integer("library.ask_backoff_ms", 1, 50, MINUTE_MS, "Longest pause before the second attempt; doubled each time."),
+    integer("library.breaker_max_failures", 1, 5, 1000, "Failed calls in a row after which the library is left alone for a while."),
+    integer("library.breaker_pause_ms", 1, 1_000, 10 * MINUTE_MS, "How long it is left alone."),
+    integer("library.calls_max", 1, 4, 64, "Calls under way at once, over all workers of a process."),
+    // vault
     boolean("vault.enabled", true, "Whether what the chain writes of pictures is sealed under keys that are destroyed at their time to live. `false`: it is written in the clear."),
     text("vault.dir", Form::Any, Absent::Text("vault"), "Folder of the key store, relative to `SHIREN_HOME`; on a file system with hard links and file locks."),
     text("vault.kek_file", Form::Any, Absent::Text("vault/kek"), "File of the key-encryption key, relative to `SHIREN_HOME`, for its owner alone. `SHIREN_VAULT_KEK` in the environment (64 hexadecimal digits) wins over it."),
@@ -235,6 +257,14 @@ pub const SETTINGS: &[Setting] = &[
     integer("register.portrait_max_bytes", 1024, 4 * MIB, 32 * MIB, "Largest file of a portrait."),
     integer("register.import_max_rows", 1, 200_000, 10_000_000, "Most rows of an imported table."),
     integer("register.import_max_bytes", 1024, 64 * MIB, 1024 * MIB, "Largest table that is imported."),
+    // authority
+    integer("authority.ask_max_wait_ms", 1, 5_000, 10 * MINUTE_MS, "Longest wait for an authority's answer, retries included; a case's own deadline may be earlier."),
+    integer("authority.call_max_wait_ms", 1, 2_000, MINUTE_MS, "Longest single call: the asks of one bundle."),
+    integer("authority.ask_max_attempts", 1, 3, 100, "Times an ask is made, the first included."),
+    integer("authority.ask_backoff_ms", 1, 50, MINUTE_MS, "Longest pause before the second attempt; doubled each time."),
+    integer("authority.breaker_max_failures", 1, 5, 1000, "Failed calls in a row after which the authority is left alone for a while."),
+    integer("authority.breaker_pause_ms", 1, 1_000, 10 * MINUTE_MS, "How long it is left alone."),
+    integer("authority.calls_max", 1, 4, 64, "Calls under way at once, over all workers of a process."),
     // quality: limits are published practice where one is named, else reasoned; none was fitted to pictures
     number("quality.min_presence", 0.0, 0.5, 1.0, "Least face flag of the mesh: even odds."),
     number("quality.comparison.max_yaw_degrees", 0.0, 35.0, 90.0, "Largest yaw either way, to be compared; embedders are trained on near-frontal faces, wider ones are missed more often."),
@@ -282,6 +312,8 @@ pub const SETTINGS: &[Setting] = &[
     // scenes
     Setting { path: "scene.*.requires", kind: Kind::List { of: Form::OneOf(CHECKS, codes::UNKNOWN_CHECK), may_be_empty: true }, absent: Absent::Required, doc: "Checks that must pass before anything is accepted: `comparison`, `liveness`, `quality`. A stage of the chain must answer each." },
     Setting { path: "scene.*.target_fmr", kind: Kind::Number { min: 1e-9, max: 0.1 }, absent: Absent::Required, doc: "Target false-match rate of 1:1 comparison." },
+    Setting { path: "scene.*.target_fpir", kind: Kind::Number { min: 1e-6, max: 0.5 }, absent: Absent::Unset, doc: "Target false-positive identification rate of 1:N search: how often somebody who is not enrolled is taken for somebody who is, whatever the number of faces. Unset: the scene does not search." },
+    number("scene.*.min_margin", 0.0, 0.0, 1.0, "1:N: least score by which the first candidate leads the second; below it the decision is `review`."),
     text("scene.*.allow_extrapolated", Form::Any, Absent::Unset, "The reason why an operating point that is extrapolated, not measured, may accept. Unset: it leads to `review`."),
     text("scene.*.allow_advisory", Form::Any, Absent::Unset, "The reason why a passive liveness check alone may accept. Unset: it leads to `review` at most."),
     integer("scene.*.expires_after_ms", 1_000, MINUTE_MS, 30 * DAY_MS, "A verdict is of no use later than this after the request was received."),

@@ -13,6 +13,8 @@ fn read(text: &str) -> Topology {
     let environment = [
         ("SHIREN_LOG_ENGINE", "kafka"),
         ("SHIREN_KAFKA_BOOTSTRAP_SERVERS", "b:9092"),
+        ("SHIREN_LIBRARY_ENGINE", "server"),
+        ("SHIREN_LIBRARY_URL", "http://q:6334"),
     ];
     let environment = environment.map(|(k, v)| (k.to_owned(), v.to_owned()));
     parse(text, "topology.toml", environment, support::STAGES).unwrap()
@@ -31,8 +33,10 @@ fn apart() -> Topology {
 fn the_shipped_layout_is_one_segment_without_topics_inside() {
     let drawn = graph(&read(SHIPPED), support::STAGES, Format::Mermaid);
     let expected = r#"flowchart LR
+    commands[("shiren.default.library-commands")]
     dead_letters[("shiren.default.dead-letters")]
     ingress[("shiren.default.requests.interactive")]
+    library[("shiren.library")]
     verdicts[("shiren.default.verdicts<br/>shiren.default.results<br/>shiren.default.evidence")]
     subgraph segment_0 ["segment front"]
         stage_admit["admit"]
@@ -42,16 +46,25 @@ fn the_shipped_layout_is_one_segment_without_topics_inside() {
         stage_liveness["liveness"]
         stage_embed["embed"]
         stage_match["match"]
+        stage_enrol["enrol"]
+        stage_authority_verify["authority-verify"]
     end
-    ingress -- "detect, compare" --> stage_admit
-    stage_admit -- "detect, compare" --> stage_decode
-    stage_decode -- "detect, compare" --> stage_detect
+    ingress -- "detect, compare, verify" --> stage_admit
+    commands -- "enrol, unenrol" --> stage_admit
+    stage_admit -- "detect, compare, enrol, unenrol, verify" --> stage_decode
+    stage_decode -- "detect, compare, enrol, unenrol, verify" --> stage_detect
     stage_detect -- "detect" --> verdicts
-    stage_detect -- "compare" --> stage_quality
-    stage_quality -- "compare" --> stage_liveness
-    stage_liveness -- "compare" --> stage_embed
+    stage_detect -- "compare, enrol, unenrol, verify" --> stage_quality
+    stage_quality -- "compare, verify" --> stage_liveness
+    stage_quality -- "enrol, unenrol" --> stage_embed
+    stage_liveness -- "compare, verify" --> stage_embed
     stage_embed -- "compare" --> stage_match
+    stage_embed -- "enrol, unenrol" --> stage_enrol
+    stage_embed -- "verify" --> stage_authority_verify
     stage_match -- "compare" --> verdicts
+    stage_enrol -- "enrol, unenrol" --> library
+    stage_enrol -- "enrol, unenrol" --> verdicts
+    stage_authority_verify -- "verify" --> verdicts
     segment_0 -. "error" .-> verdicts
     segment_0 -. "refused" .-> dead_letters
 "#;
@@ -61,6 +74,8 @@ fn the_shipped_layout_is_one_segment_without_topics_inside() {
 
 #[test]
 fn one_stage_a_process_has_a_topic_before_each_stage_in_both_languages() {
+    const ALL: &str = "detect, compare, enrol, unenrol, verify";
+    const FACES: &str = "compare, enrol, unenrol, verify";
     let topology = apart();
     for format in [Format::Mermaid, Format::Dot] {
         let drawn = graph(&topology, support::STAGES, format);
@@ -69,21 +84,30 @@ fn one_stage_a_process_has_a_topic_before_each_stage_in_both_languages() {
             Format::Dot => format!("    {from} -> {to} [label=\"{kinds}\"];"),
         };
         for (from, kinds, to) in [
-            ("ingress", "detect, compare", "stage_admit"),
-            ("stage_admit", "detect, compare", "topic_decode"),
-            ("topic_decode", "detect, compare", "stage_decode"),
-            ("stage_decode", "detect, compare", "topic_detect"),
-            ("topic_detect", "detect, compare", "stage_detect"),
+            ("ingress", "detect, compare, verify", "stage_admit"),
+            ("commands", "enrol, unenrol", "stage_admit"),
+            ("stage_admit", ALL, "topic_decode"),
+            ("topic_decode", ALL, "stage_decode"),
+            ("stage_decode", ALL, "topic_detect"),
+            ("topic_detect", ALL, "stage_detect"),
             ("stage_detect", "detect", "verdicts"),
-            ("stage_detect", "compare", "topic_quality"),
-            ("topic_quality", "compare", "stage_quality"),
-            ("stage_quality", "compare", "topic_liveness"),
-            ("topic_liveness", "compare", "stage_liveness"),
-            ("stage_liveness", "compare", "topic_embed"),
-            ("topic_embed", "compare", "stage_embed"),
+            ("stage_detect", FACES, "topic_quality"),
+            ("topic_quality", FACES, "stage_quality"),
+            ("stage_quality", "compare, verify", "topic_liveness"),
+            ("topic_liveness", "compare, verify", "stage_liveness"),
+            ("stage_quality", "enrol, unenrol", "topic_embed"),
+            ("stage_liveness", "compare, verify", "topic_embed"),
+            ("topic_embed", FACES, "stage_embed"),
+            ("stage_embed", "enrol, unenrol", "topic_enrol"),
+            ("topic_enrol", "enrol, unenrol", "stage_enrol"),
+            ("stage_enrol", "enrol, unenrol", "library"),
+            ("stage_enrol", "enrol, unenrol", "verdicts"),
             ("stage_embed", "compare", "topic_match"),
             ("topic_match", "compare", "stage_match"),
             ("stage_match", "compare", "verdicts"),
+            ("stage_embed", "verify", "topic_authority_verify"),
+            ("topic_authority_verify", "verify", "stage_authority_verify"),
+            ("stage_authority_verify", "verify", "verdicts"),
         ] {
             let line = line_of(from, kinds, to);
             assert!(drawn.lines().any(|l| l == line), "no {line} in\n{drawn}");
@@ -92,8 +116,17 @@ fn one_stage_a_process_has_a_topic_before_each_stage_in_both_languages() {
             let is_arrow = line.contains("-->") || line.contains("->");
             is_arrow && !line.contains("dashed") && !line.contains("-.")
         };
-        assert_eq!(drawn.lines().filter(is_solid).count(), 15, "{drawn}");
-        for stage in ["decode", "detect", "quality", "liveness", "embed", "match"] {
+        assert_eq!(drawn.lines().filter(is_solid).count(), 24, "{drawn}");
+        for stage in [
+            "decode",
+            "detect",
+            "quality",
+            "liveness",
+            "embed",
+            "match",
+            "enrol",
+            "authority-verify",
+        ] {
             assert!(drawn.contains(&format!("\"shiren.{stage}.interactive\"")));
         }
         assert!(!drawn.contains("\"shiren.admit.interactive\""), "{drawn}");

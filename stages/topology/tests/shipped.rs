@@ -29,7 +29,15 @@ fn the_shipped_topology_is_sound() {
     assert_eq!(
         topology.chain,
         [
-            "admit", "decode", "detect", "quality", "liveness", "embed", "match"
+            "admit",
+            "decode",
+            "detect",
+            "quality",
+            "liveness",
+            "embed",
+            "match",
+            "enrol",
+            "authority-verify"
         ]
     );
     assert_eq!(topology.segments.len(), 1);
@@ -58,6 +66,8 @@ fn the_shipped_layout_of_one_stage_a_process_is_sound() {
         &[
             ("SHIREN_LOG_ENGINE", "kafka"),
             ("SHIREN_KAFKA_BOOTSTRAP_SERVERS", "b:9092"),
+            ("SHIREN_LIBRARY_ENGINE", "server"),
+            ("SHIREN_LIBRARY_URL", "http://q:6334"),
         ],
     )
     .unwrap();
@@ -65,7 +75,15 @@ fn the_shipped_layout_of_one_stage_a_process_is_sound() {
     assert_eq!(
         names,
         [
-            "admit", "decode", "detect", "quality", "liveness", "embed", "match"
+            "admit",
+            "decode",
+            "detect",
+            "quality",
+            "liveness",
+            "embed",
+            "match",
+            "enrol",
+            "authority-verify"
         ]
     );
     assert_eq!(topology.segment_of("detect").unwrap().workers, 2);
@@ -74,8 +92,8 @@ fn the_shipped_layout_of_one_stage_a_process_is_sound() {
 
 #[test]
 fn segments_follow_the_chain_however_the_file_orders_them() {
-    let front = "stages = [\"admit\", \"decode\", \"detect\", \"quality\", \"liveness\", \"embed\", \"match\"]";
-    let split = "stages = [\"embed\", \"match\"]\n[segment.back]\nstages = [\"admit\", \"decode\", \"detect\", \"quality\", \"liveness\"]";
+    let front = "stages = [\"admit\", \"decode\", \"detect\", \"quality\", \"liveness\", \"embed\", \"match\", \"enrol\", \"authority-verify\"]";
+    let split = "stages = [\"embed\", \"match\", \"enrol\", \"authority-verify\"]\n[segment.back]\nstages = [\"admit\", \"decode\", \"detect\", \"quality\", \"liveness\"]";
     let topology = read(&SHIPPED.replacen(front, split, 1), &[]).unwrap();
     let names: Vec<&str> = topology.segments.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(names, ["back", "front"]);
@@ -119,7 +137,7 @@ fn the_environment_wins_over_the_file_and_keeps_its_secrets() {
 #[test]
 fn a_right_variable_does_not_hide_a_wrong_line() {
     let problems = read(
-        &SHIPPED.replace("engine = \"embedded\"", "engine = \"kafak\""),
+        &SHIPPED.replacen("engine = \"embedded\"", "engine = \"kafak\"", 1),
         &[("SHIREN_LOG_ENGINE", "embedded")],
     )
     .unwrap_err();

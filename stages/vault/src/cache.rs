@@ -1,38 +1,39 @@
 //! Opened keys, kept in memory up to a bound.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::key_id::KeyId;
-use crate::secret::SecretKey;
-
-struct Entry {
-    key: Arc<SecretKey>,
+struct Entry<K> {
+    key: Arc<K>,
     used: u64,
 }
 
-#[derive(Default)]
-struct Entries {
-    by_id: HashMap<KeyId, Entry>,
+struct Entries<I, K> {
+    by_id: HashMap<I, Entry<K>>,
     /// Counts uses, for the order of them.
     uses: u64,
 }
 
-/// The keys used last. A key that leaves is wiped when its last user is done.
-pub(crate) struct Cache {
+/// The keys `K` used last, by their ids `I`. A key that leaves is wiped when its last user is done.
+pub(crate) struct Cache<I, K> {
     max: usize,
-    entries: Mutex<Entries>,
+    entries: Mutex<Entries<I, K>>,
 }
 
-impl Cache {
+impl<I: Clone + Eq + Hash, K> Cache<I, K> {
     pub(crate) fn new(max: usize) -> Self {
+        let entries = Entries {
+            by_id: HashMap::new(),
+            uses: 0,
+        };
         Self {
             max,
-            entries: Mutex::default(),
+            entries: Mutex::new(entries),
         }
     }
 
-    pub(crate) fn get(&self, id: &KeyId) -> Option<Arc<SecretKey>> {
+    pub(crate) fn get(&self, id: &I) -> Option<Arc<K>> {
         let mut entries = self.entries();
         entries.uses += 1;
         let used = entries.uses;
@@ -41,7 +42,7 @@ impl Cache {
         Some(entry.key.clone())
     }
 
-    pub(crate) fn put(&self, id: KeyId, key: Arc<SecretKey>) {
+    pub(crate) fn put(&self, id: I, key: Arc<K>) {
         let mut entries = self.entries();
         entries.uses += 1;
         let used = entries.uses;
@@ -55,16 +56,16 @@ impl Cache {
         }
     }
 
-    pub(crate) fn drop_key(&self, id: &KeyId) {
+    pub(crate) fn drop_key(&self, id: &I) {
         self.entries().by_id.remove(id);
     }
 
     /// Drops the keys that are not to be kept.
-    pub(crate) fn retain(&self, keep: impl Fn(&KeyId) -> bool) {
+    pub(crate) fn retain(&self, keep: impl Fn(&I) -> bool) {
         self.entries().by_id.retain(|id, _| keep(id));
     }
 
-    fn entries(&self) -> MutexGuard<'_, Entries> {
+    fn entries(&self) -> MutexGuard<'_, Entries<I, K>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -72,6 +73,8 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key_id::KeyId;
+    use crate::secret::SecretKey;
 
     #[test]
     fn the_key_used_longest_ago_leaves_first() {

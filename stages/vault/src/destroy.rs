@@ -1,6 +1,7 @@
 //! Destroying keys, which erases what they sealed.
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use shiren_contract::seal::VaultError;
 
@@ -27,6 +28,7 @@ impl FileVault {
     /// [`VaultError::StoreUnreadable`], the first one met.
     pub fn destroy_expired(&self, now_us: i64) -> Result<Destroyed, VaultError> {
         let mut sweep = Sweep::default();
+        sweep.take(self.tidy_top());
         for tenant in sweep.take(self.layout.tenants()) {
             for id in sweep.take(self.layout.live(&tenant)) {
                 if self.expires_us(&id) <= now_us {
@@ -35,9 +37,14 @@ impl FileVault {
             }
             sweep.take(self.tidy(&tenant, now_us));
         }
+        for library in sweep.take(self.layout.libraries()) {
+            sweep.take(self.tidy_library(&library));
+        }
         // Those that another process destroyed leave this one's memory too.
         self.cache
             .retain(|id| files::exists(&self.layout.key(id)).unwrap_or(false));
+        self.libraries
+            .retain(|id| files::exists(&self.layout.library_key(id)).unwrap_or(false));
         sweep.done()
     }
 
@@ -89,14 +96,7 @@ impl FileVault {
     /// place, so that an epoch before it is destroyed for good.
     fn tidy(&self, tenant: &str, now_us: i64) -> Result<(), VaultError> {
         let _held = lock::take(self.layout.dir())?;
-        let folder = self.layout.tenant(tenant);
-        for dir in [folder.as_path(), self.layout.dir()] {
-            for name in files::names(dir)? {
-                if name.starts_with('.') && name.ends_with(UNFINISHED) {
-                    files::wipe(&dir.join(name))?;
-                }
-            }
-        }
+        clear_leftovers(&self.layout.tenant(tenant))?;
         let first_live = self.layout.live(tenant)?.into_iter().next();
         let mut old = Vec::new();
         for id in self.layout.tombstones(tenant)? {
@@ -117,11 +117,26 @@ impl FileVault {
         Ok(())
     }
 
+    fn tidy_top(&self) -> Result<(), VaultError> {
+        let _held = lock::take(self.layout.dir())?;
+        clear_leftovers(self.layout.dir())
+    }
+
     fn is_past_audit(&self, id: &KeyId, now_us: i64) -> Result<bool, VaultError> {
         let tombstone = Tombstone::read(&self.layout.tombstone(id))?;
         let kept_us = us(self.options.tombstones_kept_ms);
         Ok(tombstone.is_some_and(|t| t.destroyed_us.saturating_add(kept_us) <= now_us))
     }
+}
+
+/// Removes what a crash left half written in a folder; to be called under the lock of its writers.
+pub(crate) fn clear_leftovers(dir: &Path) -> Result<(), VaultError> {
+    for name in files::names(dir)? {
+        if name.starts_with('.') && name.ends_with(UNFINISHED) {
+            files::clear_leftover(&dir.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 /// Goes on after a failure, and tells of the first.

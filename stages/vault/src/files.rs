@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,8 +56,17 @@ pub(crate) fn exists(path: &Path) -> Result<bool, VaultError> {
 
 /// Makes the file, whole or not at all. `false`: another was first, and is kept.
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<bool, VaultError> {
+    create_from(folder_of(path), path, bytes)
+}
+
+/// [`create`] that writes first in the folder `unfinished`, of the same file system.
+pub(crate) fn create_from(
+    unfinished: &Path,
+    path: &Path,
+    bytes: &[u8],
+) -> Result<bool, VaultError> {
     let failed = |error| unreadable(path, format!("cannot be made: {error}"));
-    let beside = write_beside(path, bytes).map_err(failed)?;
+    let beside = write_new(unfinished_name(unfinished, path), bytes).map_err(failed)?;
     let linked = std::fs::hard_link(&beside, path);
     let removed = std::fs::remove_file(&beside);
     match linked {
@@ -71,8 +80,13 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<bool, VaultError> {
 
 /// Puts the bytes in the file's place, whole or not at all.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
+    replace_from(folder_of(path), path, bytes)
+}
+
+/// [`replace`] that writes first in the folder `unfinished`, of the same file system.
+pub(crate) fn replace_from(unfinished: &Path, path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
     let failed = |error| unreadable(path, format!("cannot be written: {error}"));
-    let beside = write_beside(path, bytes).map_err(failed)?;
+    let beside = write_new(unfinished_name(unfinished, path), bytes).map_err(failed)?;
     std::fs::rename(&beside, path)
         .and_then(|()| sync_parent(path))
         .map_err(failed)
@@ -116,14 +130,83 @@ pub(crate) fn overwrite(mut file: File) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Makes the folder and those around it.
+/// [`wipe`] for a file that must be gone from its place before its bytes are touched, so that nobody
+/// reads a half of it: moved to the folder `unfinished` first.
+pub(crate) fn withdraw(path: &Path, unfinished: &Path) -> Result<bool, VaultError> {
+    if !exists(path)? {
+        return Ok(false);
+    }
+    let aside = unfinished_name(unfinished, path);
+    // On the disk before the bytes go: a power cut must not leave the name with zeros behind it.
+    std::fs::rename(path, &aside)
+        .and_then(|()| sync_parent(path))
+        .map_err(|error| unreadable(path, format!("cannot be destroyed: {error}")))?;
+    wipe(&aside)
+}
+
+/// Removes what a crash left. Overwritten only where it is the last name of its bytes: a crash between
+/// link and removal leaves a second name of a file that is used.
+pub(crate) fn clear_leftover(path: &Path) -> Result<bool, VaultError> {
+    let failed = |error| unreadable(path, format!("cannot be removed: {error}"));
+    match std::fs::symlink_metadata(path) {
+        Ok(leftover) if leftover.nlink() > 1 => {
+            std::fs::remove_file(path).map_err(failed)?;
+            Ok(true)
+        }
+        Ok(_) => wipe(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Removes the file, whose bytes are worth nothing any more.
+pub(crate) fn remove(path: &Path) -> Result<(), VaultError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(unreadable(path, format!("cannot be removed: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes the folder and those around it, all of them on the disk when this returns.
 pub(crate) fn make_dir(dir: &Path) -> Result<(), VaultError> {
+    let there = dir.ancestors().skip(1).find(|above| above.exists());
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(DIR_MODE)
         .create(dir)
-        .and_then(|()| sync_parent(dir))
+        .and_then(|()| {
+            for made in dir.ancestors() {
+                sync_parent(made)?;
+                if made.parent() == there {
+                    break;
+                }
+            }
+            Ok(())
+        })
         .map_err(|error| unreadable(dir, format!("cannot be made: {error}")))
+}
+
+/// Tells a file from another that was put in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    inode: u64,
+    modified_s: i64,
+    modified_ns: i64,
+}
+
+/// Of the file that is there; `None`: there is none.
+pub(crate) fn stamp(path: &Path) -> Result<Option<Stamp>, VaultError> {
+    match std::fs::metadata(path) {
+        Ok(file) => Ok(Some(Stamp {
+            inode: file.ino(),
+            modified_s: file.mtime(),
+            modified_ns: file.mtime_nsec(),
+        })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(path, format!("cannot be looked at: {error}"))),
+    }
 }
 
 /// Names in a folder; none when it is not there.
@@ -142,13 +225,21 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>, VaultError> {
     Ok(names)
 }
 
-fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+/// A name of this process for a file that is not done.
+fn unfinished_name(folder: &Path, path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let count = NEXT.fetch_add(1, Ordering::Relaxed);
-    let beside = path.with_file_name(format!(
+    folder.join(format!(
         ".{name}.{}.{count}{UNFINISHED}",
         std::process::id()
-    ));
+    ))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+fn write_new(beside: PathBuf, bytes: &[u8]) -> io::Result<PathBuf> {
     // One that is there was left by a crashed process of the same id.
     match std::fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -2,6 +2,10 @@
 //!
 //! `check` and `lock` at the top, while a rotation runs `check.next`, and in `keys/<tenant>/` for each
 //! epoch `<epoch>.key` or `<epoch>.destroyed`, with `destroyed_up_to` once old tombstones are dropped.
+//!
+//! In `persons/<tenant>/<library>/` there is `library.key` with a `<name>.key` for each person, or
+//! `destroyed` once the library is; beside them `lock`, and `unfinished/` for persons' keys that are being
+//! made or destroyed, so that what a crash left is found without a look at 50,000 names.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +13,13 @@ use shiren_contract::seal::VaultError;
 
 use crate::files::{self, unreadable};
 use crate::key_id::{KeyId, is_tenant};
+use crate::person_id::{LibraryId, PersonName};
 
 const KEY: &str = ".key";
 const DESTROYED: &str = ".destroyed";
 const FLOOR: &str = "destroyed_up_to";
+const LIBRARY_KEY: &str = "library.key";
+const LIBRARY_DESTROYED: &str = "destroyed";
 
 /// Paths of a store.
 #[derive(Debug)]
@@ -114,5 +121,52 @@ impl Layout {
         let mut ids: Vec<KeyId> = names.iter().filter_map(id).collect();
         ids.sort();
         Ok(ids)
+    }
+
+    fn persons_dir(&self) -> PathBuf {
+        self.dir.join("persons")
+    }
+
+    pub(crate) fn library(&self, id: &LibraryId) -> PathBuf {
+        self.persons_dir()
+            .join(id.tenant())
+            .join(id.library().to_string())
+    }
+
+    pub(crate) fn library_key(&self, id: &LibraryId) -> PathBuf {
+        self.library(id).join(LIBRARY_KEY)
+    }
+
+    pub(crate) fn library_tombstone(&self, id: &LibraryId) -> PathBuf {
+        self.library(id).join(LIBRARY_DESTROYED)
+    }
+
+    pub(crate) fn unfinished(&self, id: &LibraryId) -> PathBuf {
+        self.library(id).join("unfinished")
+    }
+
+    pub(crate) fn person(&self, id: &LibraryId, name: &PersonName) -> PathBuf {
+        self.library(id).join(format!("{name}{KEY}"))
+    }
+
+    /// Libraries that have had a key or were destroyed, by tenant and id.
+    pub(crate) fn libraries(&self) -> Result<Vec<LibraryId>, VaultError> {
+        let mut tenants = files::names(&self.persons_dir())?;
+        tenants.retain(|name| is_tenant(name));
+        let mut libraries = Vec::new();
+        for tenant in tenants {
+            let names = files::names(&self.persons_dir().join(&tenant))?;
+            let id = |name: &String| LibraryId::parse(&tenant, name);
+            libraries.extend(names.iter().filter_map(id));
+        }
+        Ok(libraries)
+    }
+
+    /// Files of the persons of a library.
+    pub(crate) fn persons(&self, id: &LibraryId) -> Result<Vec<PathBuf>, VaultError> {
+        let folder = self.library(id);
+        let mut names = files::names(&folder)?;
+        names.retain(|name| name.strip_suffix(KEY).is_some_and(PersonName::is_one));
+        Ok(names.iter().map(|name| folder.join(name)).collect())
     }
 }

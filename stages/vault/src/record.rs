@@ -14,9 +14,9 @@ use crate::key_id::{Epoch, KeyId};
 use crate::secret::SecretKey;
 
 /// Format of every file.
-const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 /// Begins what each wrapped key is bound to.
-const PURPOSE: &[u8] = b"shiren-vault/1";
+pub(crate) const PURPOSE: &[u8] = b"shiren-vault/1";
 
 /// Proves that a key-encryption key is the store's: it wraps a random key that nothing else uses.
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ pub enum DestroyedBy {
 }
 
 /// A record of the store.
-trait Stored: DeserializeOwned {
+pub(crate) trait Stored: DeserializeOwned {
     fn format(&self) -> u32;
 }
 
@@ -82,7 +82,7 @@ impl Stored for Tombstone {
     }
 }
 
-fn read<T: Stored>(path: &Path) -> Result<Option<T>, VaultError> {
+pub(crate) fn read<T: Stored>(path: &Path) -> Result<Option<T>, VaultError> {
     let Some(bytes) = files::read(path)? else {
         return Ok(None);
     };
@@ -98,7 +98,7 @@ fn read<T: Stored>(path: &Path) -> Result<Option<T>, VaultError> {
     }
 }
 
-fn text(record: &impl Serialize, path: &Path) -> Result<Vec<u8>, VaultError> {
+pub(crate) fn text(record: &impl Serialize, path: &Path) -> Result<Vec<u8>, VaultError> {
     let mut text = serde_json::to_vec(record).map_err(|error| unreadable(path, error))?;
     text.push(b'\n');
     Ok(text)
@@ -220,7 +220,7 @@ impl Tombstone {
     }
 }
 
-fn unwrap(
+pub(crate) fn unwrap(
     kek: &dyn KeyEncryption,
     place: &[u8],
     wrapped: &str,

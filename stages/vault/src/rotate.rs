@@ -14,8 +14,11 @@ use shiren_contract::seal::VaultError;
 
 use crate::files::{self, unreadable};
 use crate::kek::{KekSource, KeyEncryption, LocalKek, next_file};
+use crate::key_id::KeyId;
 use crate::layout::Layout;
 use crate::lock;
+use crate::person_id::LibraryId;
+use crate::person_record::LibraryRecord;
 use crate::record::{Check, KeyRecord};
 use crate::ring::KekRing;
 use crate::store::{FileVault, VaultOptions};
@@ -85,14 +88,27 @@ fn announce(layout: &Layout, source: &KekSource, new: &LocalKek) -> Result<(), V
     Ok(())
 }
 
+/// A key that the KEK wraps. Persons' keys are wrapped by their library's, and stay as they are.
+enum Wrapped {
+    Epoch(KeyId),
+    Library(LibraryId),
+}
+
+fn all_wrapped(layout: &Layout) -> Result<Vec<Wrapped>, VaultError> {
+    let mut all = Vec::new();
+    for tenant in layout.tenants()? {
+        all.extend(layout.live(&tenant)?.into_iter().map(Wrapped::Epoch));
+    }
+    all.extend(layout.libraries()?.into_iter().map(Wrapped::Library));
+    Ok(all)
+}
+
 /// Key by key, so that workers can make new ones in between.
 fn rewrap_each(layout: &Layout, ring: &KekRing, new: &LocalKek) -> Result<usize, VaultError> {
     let mut count = 0;
-    for tenant in layout.tenants()? {
-        for id in layout.live(&tenant)? {
-            let _held = lock::take(layout.dir())?;
-            count += usize::from(rewrap(layout, ring, new, &id)?);
-        }
+    for key in all_wrapped(layout)? {
+        let _held = lock::take(layout.dir())?;
+        count += usize::from(rewrap(layout, ring, new, &key)?);
     }
     Ok(count)
 }
@@ -101,31 +117,41 @@ fn rewrap_each(layout: &Layout, ring: &KekRing, new: &LocalKek) -> Result<usize,
 fn finish(layout: &Layout, ring: &KekRing, new: &LocalKek) -> Result<usize, VaultError> {
     let _held = lock::take(layout.dir())?;
     let mut count = 0;
-    for tenant in layout.tenants()? {
-        for id in layout.live(&tenant)? {
-            count += usize::from(rewrap(layout, ring, new, &id)?);
-        }
+    for key in all_wrapped(layout)? {
+        count += usize::from(rewrap(layout, ring, new, &key)?);
     }
     files::rename(&layout.next_check(), &layout.check())?;
     Ok(count)
 }
 
+/// `false`: it was wrapped anew before, or destroyed since the folder was listed.
 fn rewrap(
     layout: &Layout,
     ring: &KekRing,
     new: &LocalKek,
-    id: &crate::key_id::KeyId,
+    key: &Wrapped,
 ) -> Result<bool, VaultError> {
-    let path = layout.key(id);
-    // `None`: destroyed since the folder was listed.
-    let Some(record) = KeyRecord::read(&path)? else {
-        return Ok(false);
-    };
-    if record.kek_id == new.id() {
-        return Ok(false);
+    match key {
+        Wrapped::Epoch(id) => {
+            let path = layout.key(id);
+            let record = KeyRecord::read(&path)?.filter(|record| record.kek_id != new.id());
+            let Some(record) = record else {
+                return Ok(false);
+            };
+            let old = ring.find(&record.kek_id, &path)?;
+            files::replace(&path, &record.rewrap(old.as_ref(), new, id, &path)?)?;
+        }
+        Wrapped::Library(id) => {
+            let path = layout.library_key(id);
+            let record = LibraryRecord::read(&path)?.filter(|record| record.kek_id != new.id());
+            let Some(record) = record else {
+                return Ok(false);
+            };
+            let old = ring.find(&record.kek_id, &path)?;
+            let bytes = record.rewrap(old.as_ref(), new, id, &path)?;
+            files::replace_from(layout.dir(), &path, &bytes)?;
+        }
     }
-    let old = ring.find(&record.kek_id, &path)?;
-    files::replace(&path, &record.rewrap(old.as_ref(), new, id, &path)?)?;
     Ok(true)
 }
 

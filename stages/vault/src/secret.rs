@@ -1,11 +1,15 @@
 //! Key bytes: wiped when dropped, never shown.
 
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::cipher::{self, CipherError, NONCE_BYTES, bind};
 
 /// Bytes of every key here.
 pub(crate) const KEY_BYTES: usize = 32;
+/// Bytes of SHA-256's block, to which HMAC fills a key.
+const BLOCK_BYTES: usize = 64;
 
 /// A 256-bit key. On the heap, so that a move leaves no copy; overwritten when dropped. Swap and core
 /// dumps are the system's to keep clean.
@@ -56,6 +60,26 @@ impl SecretKey {
         cipher::decrypt(self, nonce, &bind(place), ciphertext).map(Zeroizing::new)
     }
 
+    /// HMAC-SHA-256 (RFC 2104) over parts, each with its length in front.
+    pub(crate) fn keyed_hash(&self, parts: &[&[u8]]) -> [u8; KEY_BYTES] {
+        // Filled up to a block by hand, so that nothing can fail.
+        let mut block = Zeroizing::new([0; BLOCK_BYTES]);
+        for (to, from) in block.iter_mut().zip(self.bytes()) {
+            *to = *from;
+        }
+        let mut mac = <Hmac<Sha256> as KeyInit>::new((&*block).into());
+        mac.update(&bind(parts));
+        mac.finalize().into_bytes().into()
+    }
+
+    /// The key that this one gives for a purpose; it does not lead back.
+    pub(crate) fn derived(&self, purpose: &[&[u8]]) -> Self {
+        let hash = Zeroizing::new(self.keyed_hash(purpose));
+        let mut key = Self::zeroed();
+        key.0.copy_from_slice(hash.as_slice());
+        key
+    }
+
     fn zeroed() -> Self {
         Self(Box::new(Zeroizing::new([0; KEY_BYTES])))
     }
@@ -70,6 +94,17 @@ impl std::fmt::Debug for SecretKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What Python's `hmac.new(bytes([11]) * 32, ..., "sha256")` gives: files must be found in every version.
+    #[test]
+    fn the_keyed_hash_is_hmac_sha_256() {
+        let key = SecretKey::from_slice(&[0x0b; 32]).unwrap();
+        assert_eq!(
+            crate::hex::encode(&key.keyed_hash(&[b"ab", b""])),
+            "e8b8052067f901c3c6013ebf7aae09b2a9ed366e9af64ce5fef255c47c743870"
+        );
+        assert_eq!(key.derived(&[b"ab", b""]).bytes()[..2], [0xe8, 0xb8]);
+    }
 
     #[test]
     fn what_is_sealed_opens_at_its_place_alone() {

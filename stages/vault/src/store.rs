@@ -12,7 +12,9 @@ use crate::files::{self, unreadable};
 use crate::kek::{KekSource, KeyEncryption};
 use crate::key_id::{Epoch, KeyId};
 use crate::layout::Layout;
+use crate::library_key::LibraryKey;
 use crate::lock;
+use crate::person_id::LibraryId;
 use crate::record::{Check, KeyRecord};
 use crate::ring::KekRing;
 use crate::secret::SecretKey;
@@ -24,7 +26,7 @@ const SPAN_MAX_MS: u64 = 100 * 365 * 86_400_000;
 /// Begins what each ciphertext is bound to.
 const PURPOSE: &[u8] = b"shiren-vault/1 sealed";
 /// Of a key id that is none, what an error shows at most, characters.
-const SHOWN_MAX_CHARS: usize = 64;
+pub(crate) const SHOWN_MAX_CHARS: usize = 128;
 
 /// How a store is opened. Processes that share one should give the same values.
 #[derive(Clone, Debug)]
@@ -37,7 +39,7 @@ pub struct VaultOptions {
     pub epoch_ms: u64,
     /// From an epoch's end to the destruction of its key, milliseconds.
     pub key_ttl_ms: u64,
-    /// Most opened keys in memory, 1 or more.
+    /// Most opened keys in memory, of tenants and of libraries each, 1 or more.
     pub cached_keys_max: usize,
     /// How long a tombstone is kept for audits, milliseconds. After it the key counts as destroyed
     /// all the same.
@@ -77,8 +79,9 @@ impl VaultOptions {
 pub struct FileVault {
     pub(crate) options: VaultOptions,
     pub(crate) layout: Layout,
-    pub(crate) cache: Cache,
-    ring: KekRing,
+    pub(crate) cache: Cache<KeyId, SecretKey>,
+    pub(crate) libraries: Cache<LibraryId, LibraryKey>,
+    pub(crate) ring: KekRing,
 }
 
 /// How a key stands in the folder.
@@ -105,6 +108,7 @@ impl FileVault {
         check.verify(ring.find(&check.kek_id, &path)?.as_ref(), &path)?;
         Ok(Self {
             cache: Cache::new(options.cached_keys_max),
+            libraries: Cache::new(options.cached_keys_max),
             options,
             layout,
             ring,
@@ -127,7 +131,7 @@ impl FileVault {
                 let dir = options.dir.display().to_string();
                 return Err(VaultError::StoreExists { dir });
             }
-            if !layout.tenants()?.is_empty() {
+            if !layout.tenants()?.is_empty() || !layout.libraries()?.is_empty() {
                 let what = "is missing, but there are keys beside it: bring it from a backup";
                 return Err(unreadable(&path, what));
             }
@@ -232,7 +236,7 @@ impl FileVault {
     }
 
     /// The KEK that new keys are wrapped by; to be asked under the lock.
-    fn wrapping_kek(&self) -> Result<Arc<dyn KeyEncryption>, VaultError> {
+    pub(crate) fn wrapping_kek(&self) -> Result<Arc<dyn KeyEncryption>, VaultError> {
         for path in [self.layout.next_check(), self.layout.check()] {
             if let Some(check) = Check::read(&path)? {
                 return self.ring.find(&check.kek_id, &path);

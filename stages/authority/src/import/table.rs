@@ -4,12 +4,11 @@ use std::io::Read;
 
 use csv::{Position, StringRecord};
 use shiren_contract::codes::{self, Code};
-use shiren_idcard::{Date, IdNumber};
+use shiren_idcard::{Date, IdNumber, Name};
 use zeroize::Zeroizing;
 
 use super::error::ImportError;
 use super::report::RefusedRow;
-use crate::name::Name;
 use crate::port::Validity;
 use crate::register::RegisterOptions;
 
@@ -170,9 +169,9 @@ impl<'a> Table<'a> {
         }
         let field = |at: usize| self.record.get(at).unwrap_or_default().trim();
         let name = Name::new(field(columns.name));
-        let name = name.map_err(|error| (error.code(), error.to_string()))?;
+        let name = name.map_err(|error| (code_of(error.code()), error.to_string()))?;
         let number = IdNumber::parse(field(columns.number), today);
-        let number = number.map_err(|error| (code_of(error), format!("{name}: {error}")))?;
+        let number = number.map_err(|error| (code_of(error.code()), format!("{name}: {error}")))?;
         let filled = |at: Option<usize>| at.map(field).filter(|text| !text.is_empty());
         let day = |at: Option<usize>, column: &str| match filled(at).map(str::parse::<Date>) {
             None => Ok(None),
@@ -235,11 +234,9 @@ impl Columns {
     }
 }
 
-/// The page of a number's error.
-fn code_of(error: shiren_idcard::NumberError) -> Code {
-    codes::find(error.code())
-        .copied()
-        .unwrap_or(codes::NUMBER_CHARACTER_INVALID)
+/// The page of a name's or number's error.
+fn code_of(id: &str) -> Code {
+    codes::find(id).copied().unwrap_or(codes::STAGE_FAILED)
 }
 
 fn unreadable(error: csv::Error) -> ImportError {
@@ -258,8 +255,8 @@ mod tests {
     }
 
     #[test]
-    fn every_number_error_has_its_code() {
-        use shiren_idcard::NumberError as E;
+    fn every_error_of_name_and_number_has_its_code() {
+        use shiren_idcard::{NameError, NumberError as E};
         let all = [
             E::Length { characters: 1 },
             E::OldForm,
@@ -270,8 +267,10 @@ mod tests {
             E::BirthDateFuture,
             E::CheckDigit,
         ];
-        for error in all {
-            assert_eq!(code_of(error).id, error.code());
+        let ids = all.iter().map(|error| error.code());
+        let of_names = [NameError::Empty, NameError::TooLong, NameError::Garbled];
+        for id in ids.chain(of_names.iter().map(|error| error.code())) {
+            assert_eq!(code_of(id).id, id);
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use shiren_vault::KekSource;
 
 use crate::error::AuthorityError;
+use crate::template::Metric;
 
 /// How a register is opened. Processes that share one should give the same values.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct RegisterOptions {
     pub file: PathBuf,
     /// Where its key is: a file, the environment or a service, as for the vault, but a key of its own.
     pub kek: KekSource,
+    /// How templates are compared: as the calibration tables of the model in use have it.
+    pub metric: Metric,
     /// Most persons.
     pub register_max_persons: usize,
     /// Largest file, bytes.
@@ -26,12 +29,13 @@ pub struct RegisterOptions {
 }
 
 impl RegisterOptions {
-    /// 100,000 persons, 4 GiB, portraits of 4 MiB; tables of 200,000 rows and 64 MiB.
+    /// Cosine; 100,000 persons, 4 GiB, portraits of 4 MiB; tables of 200,000 rows and 64 MiB.
     #[must_use]
     pub fn new(file: impl Into<PathBuf>, kek: KekSource) -> Self {
         Self {
             file: file.into(),
             kek,
+            metric: Metric::Cosine,
             register_max_persons: 100_000,
             register_max_bytes: 4 << 30,
             register_portrait_max_bytes: 4 << 20,

@@ -7,11 +7,10 @@
 //! zeros up to a multiple of 256 bytes, so that the length tells nothing of the name
 //! ```
 
-use shiren_idcard::Date;
+use shiren_idcard::{Date, NAME_MAX_BYTES, Name};
 use shiren_schemas::Sha256;
 use zeroize::Zeroizing;
 
-use crate::name::{NAME_MAX_BYTES, Name};
 use crate::port::Validity;
 use crate::template::{MODEL_NAME_MAX_BYTES, ModelId, TEMPLATE_MAX_VALUES, Template};
 

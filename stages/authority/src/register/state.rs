@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use shiren_idcard::Name;
 use shiren_schemas::Sha256;
 use shiren_vault::KeyEncryption;
 use zeroize::Zeroizing;
@@ -17,7 +18,6 @@ use super::options::RegisterOptions;
 use super::person::{self, RECORD_MAX_BYTES};
 use super::{inaccessible, key_unusable, unreadable};
 use crate::error::{AuthorityError, Unreadable};
-use crate::name::Name;
 use crate::port::Validity;
 use crate::template::Template;
 

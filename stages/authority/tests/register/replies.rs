@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use shiren_authority::{
-    Authority, Name, Picture, PortraitClaim, PortraitReply, Probe, ProbeForm, Template, Validity,
+    Authority, Picture, PortraitClaim, PortraitReply, Probe, ProbeForm, Template, Validity,
 };
+use shiren_idcard::Name;
 
 use crate::support::{Place, claim, id_number, key, model, soon};
 

@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use shiren_authority::Name;
 use shiren_authority::{Picture, PortraitClaim, Probe, Template};
+use shiren_idcard::Name;
 
 use crate::support::{ONE, PERSONS, Place, TWO, claim, filled, id_number, model, names};
 

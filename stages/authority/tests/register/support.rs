@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use shiren_authority::{
     Authority, AuthorityError, Check, IdempotencyKey, IdentityClaim, IdentityReply, Import,
-    ImportError, ImportReport, LocalRegister, ModelId, Name, PortraitRefused, RegisterOptions,
-    Template, Validity,
+    ImportError, ImportReport, LocalRegister, ModelId, PortraitRefused, RegisterOptions, Template,
+    Validity,
 };
 use shiren_contract::codes;
-use shiren_idcard::{Date, IdNumber, check_digit};
+use shiren_idcard::{Date, IdNumber, Name, check_digit};
 use shiren_schemas::{Id, Sha256};
 use shiren_vault::KekSource;
 use tempfile::TempDir;

@@ -5,21 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::{Subject, face_id, number_of, template};
+use super::{Subject, face_id, number_of};
 use crate::{Entry, Erased, FaceQuery, FaceWrite, Standing};
 
 const PERSONS: [&str; 3] = ["ann", "bob", "eve"];
 
 /// A library as plain maps: what stands of faces (`None`: erased), persons and itself, by sequence.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Model {
     faces: BTreeMap<u64, (u64, Option<&'static str>)>,
     persons: BTreeMap<&'static str, u64>,
+    created: Option<u64>,
     erased: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
 enum Change {
+    Create,
     Enrol(&'static str, u64),
     EraseFace(u64),
     ErasePerson(&'static str),
@@ -27,13 +29,24 @@ enum Change {
 }
 
 impl Model {
+    fn is_known(&self, at: u64) -> bool {
+        self.erased.is_none() && self.created.is_some_and(|created| created <= at)
+    }
+
     fn write(&mut self, change: &Change, at: u64) {
         match change {
-            _ if self.erased.is_some() => {}
+            Change::Create => {
+                if self.erased.is_none() {
+                    self.created.get_or_insert(at);
+                }
+            }
+            _ if !self.is_known(at) => {}
             Change::Enrol(person, face) => {
-                let is_later = self.faces.get(face).is_none_or(|(was, _)| *was < at);
+                let is_free = |(was, whose): &(u64, Option<_>)| {
+                    *was < at && whose.is_none_or(|whose| whose == *person)
+                };
                 let is_gone = self.persons.get(person).is_some_and(|was| *was >= at);
-                if is_later && !is_gone {
+                if self.faces.get(face).is_none_or(is_free) && !is_gone {
                     self.faces.insert(*face, (at, Some(person)));
                 }
             }
@@ -65,14 +78,19 @@ impl Model {
 
     fn standing(&self, change: &Change, at: u64) -> Standing {
         let by = match change {
-            Change::EraseLibrary => None,
+            Change::EraseLibrary if self.erased.is_some() => None,
             _ if self.erased.is_some() => self.erased,
+            Change::Create => None,
+            _ if !self.is_known(at) => return Standing::LibraryUnknown,
+            Change::EraseLibrary => None,
             Change::Enrol(person, face) => {
-                let person = self.persons.get(person).copied().filter(|was| *was >= at);
-                let stands = |(was, whose): &(u64, Option<_>)| {
-                    (*was > at || *was == at && whose.is_none()).then_some(*was)
-                };
-                person.or_else(|| self.faces.get(face).and_then(stands))
+                let gone = self.persons.get(person).copied().filter(|was| *was >= at);
+                match self.faces.get(face) {
+                    _ if gone.is_some() => gone,
+                    Some((was, whose)) if *was > at || *was == at && whose.is_none() => Some(*was),
+                    Some((_, Some(whose))) if whose != person => return Standing::FaceConflict,
+                    _ => None,
+                }
             }
             Change::EraseFace(face) => {
                 (self.faces.get(face).map(|(was, _)| *was)).filter(|was| *was > at)
@@ -91,6 +109,19 @@ impl Model {
     }
 }
 
+/// A batch, again and again until it changes nothing more.
+fn write_all(models: &mut [Model; 2], batch: &[(u64, Change, u64)]) {
+    loop {
+        let before = models.clone();
+        for (library, change, at) in batch {
+            models[*library as usize].write(change, *at);
+        }
+        if *models == before {
+            return;
+        }
+    }
+}
+
 fn changes() -> impl Strategy<Value = Vec<(u64, Change, u64)>> {
     let person = || proptest::sample::select(PERSONS.to_vec());
     let change = prop_oneof![
@@ -98,13 +129,24 @@ fn changes() -> impl Strategy<Value = Vec<(u64, Change, u64)>> {
         3 => (0..5_u64).prop_map(Change::EraseFace),
         2 => person().prop_map(Change::ErasePerson),
         1 => Just(Change::EraseLibrary),
+        1 => Just(Change::Create),
     ];
     // Few numbers: commands come late, twice, and at the same place.
-    prop::collection::vec((0..2_u64, change, 0..12_u64), 1..20)
+    let any = prop::collection::vec((0..2_u64, change, 0..12_u64), 1..20);
+    // Most libraries are created early, or little would be written.
+    let created = proptest::option::weighted(0.8, 0..4_u64);
+    (any, [created.clone(), created]).prop_map(|(mut changes, created)| {
+        for (library, at) in (0..).zip(created) {
+            let create = at.map(|at| (library, Change::Create, at));
+            changes.splice(0..0, create);
+        }
+        changes
+    })
 }
 
 fn to_write(subject: &Subject, (library, change, at): &(u64, Change, u64)) -> FaceWrite {
     match change {
+        Change::Create => subject.create(*library, "made", *at),
         Change::Enrol(person, face) => subject.enrol(*library, (person, *face), *at),
         Change::EraseFace(face) => subject.erase_face(*library, *face, *at),
         Change::ErasePerson(person) => subject.erase_person(*library, person, *at),
@@ -116,7 +158,7 @@ fn holds(subject: &Subject, library: u64, model: &Model) {
     let query = FaceQuery {
         faces_max: 100,
         exact: true,
-        ..subject.query(&[library], &template(0))
+        ..subject.query(&[library], &subject.template(0))
     };
     let hits = subject.search(query).into_iter();
     let found: BTreeSet<_> = hits
@@ -124,6 +166,8 @@ fn holds(subject: &Subject, library: u64, model: &Model) {
         .collect();
     assert_eq!(found, model.found(), "library {library}");
     assert_eq!(subject.count(library), found.len() as u64);
+    let head = subject.head(library).map(|head| head.sequence);
+    assert_eq!(head, model.created, "library {library}");
     let mut markers: BTreeSet<_> = (model.faces.iter())
         .filter(|(_, (_, person))| person.is_none())
         .map(|(face, (at, _))| (Erased::Face(face_id(*face)), *at))
@@ -162,13 +206,12 @@ pub fn searches_find_what_a_map_of_faces_holds(subject: &Subject) {
         for changes in changes.chunks(batch) {
             let writes: Vec<_> = changes.iter().map(|c| to_write(&subject, c)).collect();
             let stands = subject.write(&writes);
-            for (library, change, at) in changes {
-                models[*library as usize].write(change, *at);
-            }
+            write_all(&mut models, changes);
             let wanted = changes
                 .iter()
                 .map(|(library, change, at)| models[*library as usize].standing(change, *at));
-            prop_assert_eq!(stands, wanted.collect::<Vec<_>>());
+            prop_assert_eq!(&stands, &wanted.collect::<Vec<_>>());
+            prop_assert_eq!(subject.write(&writes), stands, "the same batch again");
         }
         for (library, model) in (0..).zip(&models) {
             holds(&subject, library, model);

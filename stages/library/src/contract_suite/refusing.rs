@@ -2,36 +2,39 @@
 
 use std::time::Instant;
 
-use super::{DIMENSION, Subject, soon, template};
-use crate::{FaceQuery, FaceWrite, FacesRequest, LibraryError};
+use super::{DIMENSION, Subject, scaled, soon};
+use crate::{FaceQuery, FaceWrite, FacesRequest, LibraryError, Metric};
 
 /// Templates that no engine may see.
-fn bad_templates() -> Vec<Vec<f32>> {
+fn bad_templates(subject: &Subject) -> Vec<Vec<f32>> {
     let with = |number: f32| {
-        let mut bad = template(1);
+        let mut bad = subject.template(1);
         bad[3] = number;
         bad
     };
-    let scaled = |by: f32| template(1).iter().map(|x| x * by).collect();
-    vec![
+    let by = |by: f32| scaled(&subject.template(1), by);
+    let of_metric = match subject.metric {
+        Metric::Cosine => vec![by(1e-6), by(0.998), by(1.002)],
+        Metric::Euclidean => vec![by(2e6)],
+    };
+    let of_any = vec![
         with(f32::NAN),
         with(f32::INFINITY),
         with(f32::NEG_INFINITY),
         vec![0.0; DIMENSION],
-        scaled(1e-6),
-        scaled(0.998),
-        scaled(1.002),
         vec![],
         vec![1.0],
-        template(1)[1..].to_vec(),
-        [template(1), vec![0.0]].concat(),
+        subject.template(1)[1..].to_vec(),
+        [subject.template(1), vec![0.0]].concat(),
         vec![f32::MAX; DIMENSION],
-    ]
+    ];
+    [of_any, of_metric].concat()
 }
 
 pub fn refused_templates_never_reach_the_engine(subject: &Subject) {
+    subject.make(&[0, 1, 2]);
     subject.put(&[subject.enrol(1, ("ann", 1), 1)]);
-    for bad in bad_templates() {
+    for bad in bad_templates(subject) {
         // A good write before the bad one is not done either.
         let writes = [
             subject.enrol(1, ("bob", 2), 2),
@@ -39,21 +42,29 @@ pub fn refused_templates_never_reach_the_engine(subject: &Subject) {
         ];
         let error = subject.library.write(&writes, soon()).unwrap_err();
         refused(&error, "library_template_refused", "write 1: ");
-        let queries = [subject.query(&[1], &template(1)), subject.query(&[1], &bad)];
+        let queries = [
+            subject.query(&[1], &subject.template(1)),
+            subject.query(&[1], &bad),
+        ];
         let error = subject.library.search(&queries, soon()).unwrap_err();
         refused(&error, "library_template_refused", "query 1: ");
     }
     assert_eq!((subject.count(1), subject.found(&[1], 1)), (1, vec![1]));
     // As far off as is allowed.
-    for (face, by) in [(5, 0.9995), (6, 1.0005)] {
-        let near: Vec<f32> = template(face).iter().map(|x| x * by).collect();
+    let by = match subject.metric {
+        Metric::Cosine => [0.9995, 1.0005],
+        Metric::Euclidean => [1e-3, 5e5],
+    };
+    for (face, by) in [(5, by[0]), (6, by[1])] {
+        let near = scaled(&subject.template(face), by);
         subject.put(&[subject.enrol_as(1, ("ann", face), 9, &near)]);
         assert_eq!(subject.search(subject.query(&[1], &near))[0].sequence, 9);
     }
 }
 
 pub fn refused_calls_never_reach_the_engine(subject: &Subject) {
-    let good = subject.query(&[1], &template(1));
+    subject.make(&[0, 1, 2]);
+    let good = subject.query(&[1], &subject.template(1));
     let long = "x".repeat(129);
     let queries = [
         (
@@ -110,6 +121,11 @@ pub fn refused_calls_never_reach_the_engine(subject: &Subject) {
         (vec![subject.enrol(1, ("", 1), 1)], "label: 0"),
         (vec![subject.enrol(1, (&long, 1), 1)], "label: 129"),
         (vec![subject.erase_person(1, "", 1)], "label: 0"),
+        (vec![subject.create(1, "", 1)], "library's label: 0"),
+        (vec![subject.create(1, &long, 1)], "library's label: 129"),
+        (vec![subject.create(1, "one", u64::MAX)], "sequence is"),
+        (vec![with_model("", subject)], "library's model: 0"),
+        (vec![with_model(&long, subject)], "library's model: 129"),
         (vec![subject.enrol(1, ("ann", 1), u64::MAX)], "sequence is"),
         (
             vec![subject.enrol(1, ("ann", 1), 1); 10_000],
@@ -143,6 +159,16 @@ fn with_tenant(tenant: &str, subject: &Subject) -> FaceWrite {
     subject.of_tenant(tenant).erase_library(1, 1)
 }
 
+fn with_model(model: &str, subject: &Subject) -> FaceWrite {
+    FaceWrite::Create {
+        tenant: subject.tenant.clone(),
+        library: subject.id(1),
+        label: "one".to_owned(),
+        model_sha256: model.to_owned(),
+        sequence: 1,
+    }
+}
+
 fn refused(error: &LibraryError, code: &str, word: &str) {
     let said = error.to_string();
     assert_eq!(error.code(), code, "{said}");
@@ -163,7 +189,7 @@ pub fn a_deadline_in_the_past_is_kept(subject: &Subject) {
     };
     let errors = [
         library
-            .search(&[subject.query(&[1], &template(1))], past)
+            .search(&[subject.query(&[1], &subject.template(1))], past)
             .err(),
         library
             .write(&[subject.enrol(1, ("ann", 1), 1)], past)
@@ -171,6 +197,8 @@ pub fn a_deadline_in_the_past_is_kept(subject: &Subject) {
         library.expire_markers(tenant, id, 1, past).err(),
         library.faces(&page, past).err(),
         library.count(tenant, id, past).err(),
+        library.head(tenant, id, past).err(),
+        library.forget_library(tenant, id, past).err(),
         library.optimise(past).err(),
         library.warm_up(past).err(),
         library.describe(past).err(),
@@ -184,12 +212,13 @@ pub fn a_deadline_in_the_past_is_kept(subject: &Subject) {
 }
 
 pub fn a_library_describes_itself(subject: &Subject) {
+    subject.make(&[0, 1, 2]);
     subject.put(&[
         subject.enrol(1, ("ann", 1), 1),
         subject.erase_person(1, "bob", 2),
     ]);
     let said = subject.library.describe(soon()).unwrap();
     assert!(["embedded", "server"].contains(&said.engine), "{said:?}");
-    assert_eq!(said.dimension, DIMENSION);
+    assert_eq!((said.dimension, said.metric), (DIMENSION, subject.metric));
     assert!(said.points >= 2 && !said.place.is_empty(), "{said:?}");
 }

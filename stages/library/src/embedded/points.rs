@@ -9,7 +9,7 @@ use qdrant_edge::{PointInsertOperations, ValueVariants};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::point::{FACE, KIND, Kind, PERSON, SCOPE, SEQUENCE, Stored};
+use crate::point::{FACE, KIND, Kind, LABEL, MODEL, PERSON, SCOPE, SEQUENCE, Stored};
 
 /// The path of a top-level field.
 pub(super) fn path(field: &str) -> JsonPath {
@@ -55,8 +55,15 @@ pub(super) fn to_point(
     put(SCOPE, stored.scope.clone().into());
     put(KIND, stored.kind.name().into());
     put(SEQUENCE, stored.sequence.into());
-    if let Some(person) = &stored.person {
-        put(PERSON, person.clone().into());
+    let texts = [
+        (PERSON, &stored.person),
+        (LABEL, &stored.label),
+        (MODEL, &stored.model_sha256),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            put(name, text.clone().into());
+        }
     }
     if let Some(face) = stored.face {
         put(FACE, face.to_string().into());
@@ -77,6 +84,8 @@ pub(super) fn from_payload(payload: Option<&Payload>) -> Option<Stored> {
         scope: text(SCOPE)?.to_owned(),
         person: text(PERSON).map(str::to_owned),
         face: text(FACE).and_then(|face| face.parse().ok()),
+        label: text(LABEL).map(str::to_owned),
+        model_sha256: text(MODEL).map(str::to_owned),
         sequence: payload.get(SEQUENCE)?.as_u64()?,
     })
 }

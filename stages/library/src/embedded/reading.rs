@@ -8,12 +8,15 @@ use qdrant_edge::{
 };
 use uuid::Uuid;
 
+use super::EmbeddedOptions;
 use super::points::{all_of, from_payload, is, is_any, template_of, uuid_of};
 use super::shard::Shard;
 use crate::bounds::in_time;
 use crate::error::LibraryError;
-use crate::point::{KIND, Kind, PERSON, SCOPE, State, Stored, scope};
-use crate::port::{Entry, FaceEntry, FaceHit, FaceQuery, FacesPage, FacesRequest};
+use crate::metric::Metric;
+use crate::order::State;
+use crate::point::{KIND, Kind, LISTED, PERSON, SCOPE, Stored, library_id, scope};
+use crate::port::{Entry, FaceEntry, FaceHit, FaceQuery, FacesPage, FacesRequest, LibraryHead};
 
 /// Points read at once where all of them are wanted.
 const PAGE: usize = 1_000;
@@ -21,7 +24,7 @@ const PAGE: usize = 1_000;
 pub(super) fn search(
     shard: &Shard,
     query: &FaceQuery,
-    search_width: usize,
+    options: &EmbeddedOptions,
 ) -> Result<Vec<FaceHit>, LibraryError> {
     let scopes: Vec<(String, Uuid)> = (query.libraries.iter())
         .map(|library| (scope(&query.tenant, *library), *library))
@@ -34,7 +37,7 @@ pub(super) fn search(
         query: QueryEnum::Nearest(NamedQuery::default_dense(query.template.clone())),
         filter: Some(all_of(vec![wanted])),
         params: Some(SearchParams {
-            hnsw_ef: Some(search_width.max(query.faces_max)),
+            hnsw_ef: Some(options.search_width.max(query.faces_max)),
             exact: query.exact,
             ..SearchParams::default()
         }),
@@ -47,12 +50,12 @@ pub(super) fn search(
     let found = shard.call("could not search", |edge| edge.search(request))?;
     Ok(found
         .iter()
-        .filter_map(|point| hit(point, &scopes))
+        .filter_map(|point| hit(point, &scopes, options.metric))
         .collect())
 }
 
 /// A face of the libraries asked for; anything else would be the engine's mistake, and is dropped.
-fn hit(point: &ScoredPoint, scopes: &[(String, Uuid)]) -> Option<FaceHit> {
+fn hit(point: &ScoredPoint, scopes: &[(String, Uuid)], metric: Metric) -> Option<FaceHit> {
     let stored = from_payload(point.payload.as_ref())?;
     let (_, library) = scopes.iter().find(|(scope, _)| *scope == stored.scope)?;
     match stored.entry()? {
@@ -60,7 +63,7 @@ fn hit(point: &ScoredPoint, scopes: &[(String, Uuid)]) -> Option<FaceHit> {
             library: *library,
             person,
             face,
-            score: point.score,
+            score: metric.score(point.score),
             sequence: stored.sequence,
         }),
         _ => None,
@@ -68,7 +71,11 @@ fn hit(point: &ScoredPoint, scopes: &[(String, Uuid)]) -> Option<FaceHit> {
 }
 
 pub(super) fn faces(shard: &Shard, request: &FacesRequest) -> Result<FacesPage, LibraryError> {
-    let mut wanted = vec![is(SCOPE, &scope(&request.tenant, request.library))];
+    let listed = LISTED.map(|kind| kind.name().to_owned());
+    let mut wanted = vec![
+        is(SCOPE, &scope(&request.tenant, request.library)),
+        is_any(KIND, listed),
+    ];
     if let Some(person) = &request.person {
         wanted.push(is(PERSON, person));
     }
@@ -107,6 +114,16 @@ pub(super) fn count(shard: &Shard, tenant: &str, library: Uuid) -> Result<u64, L
     };
     let count = shard.call("could not count", |edge| edge.count(request))?;
     Ok(count as u64)
+}
+
+/// The head of a library, unless it is unknown or erased.
+pub(super) fn head(
+    shard: &Shard,
+    tenant: &str,
+    library: Uuid,
+) -> Result<Option<LibraryHead>, LibraryError> {
+    let id = library_id(tenant, library);
+    Ok(state(shard, &[id])?.get(&id).and_then(Stored::head))
 }
 
 /// The points of these ids that there are.

@@ -14,6 +14,7 @@ use qdrant_edge::{
 use super::points::path;
 use super::{EmbeddedOptions, fs_failed};
 use crate::error::LibraryError;
+use crate::metric::Metric;
 use crate::point::{PERSON, SCOPE};
 
 /// Folder of the shard within the library's.
@@ -101,6 +102,14 @@ impl Shard {
         self.call("could not write", |edge| edge.update(operation))
     }
 
+    /// What it did and should not have done.
+    pub(super) fn broken(&self, what: &str) -> LibraryError {
+        LibraryError::Failed {
+            place: self.dir.display().to_string(),
+            what: what.to_owned(),
+        }
+    }
+
     /// Brings all that was written to disk. Never beside an optimisation: the engine would panic.
     pub(super) fn flush(&self) -> Result<(), LibraryError> {
         self.call("could not flush", |edge| {
@@ -165,14 +174,20 @@ impl Drop for Shard {
 
 fn config(options: &EmbeddedOptions) -> EdgeConfig {
     let hnsw = HnswIndexConfig {
+        m: options.links,
+        ef_construct: options.build_width,
         full_scan_threshold: options.compare_all_max_kib,
         max_indexing_threads: options.optimise_threads_max,
         ..HnswIndexConfig::default()
     };
+    let distance = match options.metric {
+        Metric::Cosine => Distance::Cosine,
+        Metric::Euclidean => Distance::Euclid,
+    };
     EdgeConfig {
         vectors: [(
             VECTOR.to_owned(),
-            EdgeVectorParams::builder(options.dimension, Distance::Cosine).build(),
+            EdgeVectorParams::builder(options.dimension, distance).build(),
         )]
         .into(),
         hnsw_config: hnsw,

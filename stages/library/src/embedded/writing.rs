@@ -11,9 +11,9 @@ use super::reading::{every, state};
 use super::shard::Shard;
 use crate::bounds::in_time;
 use crate::error::LibraryError;
+use crate::order::{self, State, deciding, standings};
 use crate::point::{
-    KIND, Kind, PERSON, SCOPE, State, Stored, Verdict, deciding, face_id, judge, library_id,
-    person_id, scope, settle,
+    CONTENT, KIND, Kind, PERSON, SCOPE, Stored, face_id, library_id, person_id, scope,
 };
 use crate::port::{Erased, FaceWrite, Standing};
 
@@ -46,20 +46,23 @@ impl<'a> Batch<'a> {
 
     /// Applies the writes in order. After an error, a part of them has been applied.
     pub(super) fn apply(&mut self, writes: &[FaceWrite]) -> Result<Vec<Standing>, LibraryError> {
-        for write in writes {
+        let mut state = std::mem::take(&mut self.state);
+        order::apply(writes, &mut state, |write, state| {
             in_time(self.deadline, "within the batch")?;
-            if judge(write, &self.state) == Verdict::Due {
-                self.perform(write)?;
-                settle(write, &mut self.state);
-            }
-        }
+            self.perform(write, state)
+        })?;
         self.put_pending()?;
-        let stands = |write| judge(write, &self.state).into();
-        Ok(writes.iter().map(stands).collect())
+        // Nothing is due once a batch is applied.
+        standings(writes, &state).ok_or_else(|| self.shard.broken("left a write undone"))
     }
 
-    fn perform(&mut self, write: &FaceWrite) -> Result<(), LibraryError> {
+    fn perform(&mut self, write: &FaceWrite, state: &State) -> Result<(), LibraryError> {
         match write {
+            FaceWrite::Create { .. } => {
+                let head = Stored::created(write).map(|(id, head)| to_point(id, &head, None));
+                self.changes += 1;
+                self.shard.update(upsert(head.into_iter().collect()))
+            }
             FaceWrite::Enrol { template, .. } => {
                 let face = Stored::face(write);
                 let point = face.map(|(id, face)| (id, to_point(id, &face, Some(template))));
@@ -75,7 +78,13 @@ impl<'a> Batch<'a> {
                 // Faces written before it are to be found by it.
                 self.put_pending()?;
                 match erased {
-                    Erased::Face(face) => self.erase_face((tenant, *library), *face, *sequence),
+                    Erased::Face(face) => {
+                        let id = face_id(tenant, *library, *face);
+                        let person = state.get(&id).and_then(|was| was.person.clone());
+                        let scope = scope(tenant, *library);
+                        let marker = Stored::face_marker(scope, *face, person, *sequence);
+                        self.put_markers(&[(id, marker)])
+                    }
                     Erased::Person(label) => {
                         self.erase_person((tenant, *library), label, *sequence)
                     }
@@ -90,18 +99,6 @@ impl<'a> Batch<'a> {
                 self.erase_library((tenant, *library), *sequence)
             }
         }
-    }
-
-    fn erase_face(
-        &mut self,
-        (tenant, library): (&str, Uuid),
-        face: Uuid,
-        sequence: u64,
-    ) -> Result<(), LibraryError> {
-        let id = face_id(tenant, library, face);
-        let person = self.state.get(&id).and_then(|was| was.person.clone());
-        let marker = Stored::face_marker(scope(tenant, library), face, person, sequence);
-        self.put_markers(&[(id, marker)])
     }
 
     fn erase_person(
@@ -134,11 +131,13 @@ impl<'a> Batch<'a> {
         sequence: u64,
     ) -> Result<(), LibraryError> {
         let scope = scope(tenant, library);
-        // The marker first: a library that is half gone takes nothing new.
+        // The marker first: a library that is half gone takes nothing new. It takes the head's place at
+        // once, since a head has no template that could stay.
         let marker = Stored::library_marker(scope.clone(), sequence);
-        self.put_markers(&[(library_id(tenant, library), marker)])?;
-        let kinds = [Kind::Face, Kind::FaceMarker, Kind::PersonMarker];
-        let rest = is_any(KIND, kinds.map(|kind| kind.name().to_owned()));
+        let marker = to_point(library_id(tenant, library), &marker, None);
+        self.changes += 1;
+        self.shard.update(upsert(vec![marker]))?;
+        let rest = is_any(KIND, CONTENT.map(|kind| kind.name().to_owned()));
         let gone = every(self.shard, &[is(SCOPE, &scope), rest], self.deadline)?;
         let ids: Vec<_> = gone.into_iter().map(|(id, _)| id).collect();
         self.changes += ids.len();
@@ -185,6 +184,25 @@ pub(super) fn expire_markers(
     let ids: Vec<_> = expired.map(|(id, _)| id).collect();
     if !ids.is_empty() {
         shard.update(delete(&ids))?;
+    }
+    Ok(ids.len())
+}
+
+/// Removes all of a library, its head last; tells how many points.
+pub(super) fn forget(
+    shard: &Shard,
+    (tenant, library): (&str, Uuid),
+    deadline: Instant,
+) -> Result<usize, LibraryError> {
+    let all = every(shard, &[is(SCOPE, &scope(tenant, library))], deadline)?;
+    let head = library_id(tenant, library);
+    let ids: Vec<_> = all.into_iter().map(|(id, _)| id).collect();
+    let rest: Vec<_> = ids.iter().copied().filter(|id| *id != head).collect();
+    if !rest.is_empty() {
+        shard.update(delete(&rest))?;
+    }
+    if ids.len() > rest.len() {
+        shard.update(delete(&[head]))?;
     }
     Ok(ids.len())
 }

@@ -8,12 +8,13 @@ use qdrant_client::qdrant::quantization_config::Quantization;
 use qdrant_client::qdrant::vectors_config::Config;
 use qdrant_client::qdrant::{
     CollectionInfo, CreateCollection, CreateFieldIndexCollection, Distance, FieldType,
-    IntegerIndexParams, KeywordIndexParams, Memory, QuantizationType, ScalarQuantization,
-    VectorParams, VectorsConfig,
+    HnswConfigDiff, IntegerIndexParams, KeywordIndexParams, Memory, QuantizationType,
+    ScalarQuantization, VectorParams, VectorsConfig,
 };
 
 use super::{ServerLibrary, ServerOptions, failed};
 use crate::error::LibraryError;
+use crate::metric::Metric;
 use crate::point::{KIND, PERSON, SCOPE, SEQUENCE};
 
 /// Made without a request: the first one connects.
@@ -79,6 +80,13 @@ fn indexes() -> [(&'static str, FieldType, IndexParams); 4] {
     ]
 }
 
+fn distance(metric: Metric) -> Distance {
+    match metric {
+        Metric::Cosine => Distance::Cosine,
+        Metric::Euclidean => Distance::Euclid,
+    }
+}
+
 fn make(library: &ServerLibrary, deadline: Instant) -> Result<(), LibraryError> {
     let options = &library.options;
     let quantised = ScalarQuantization {
@@ -92,9 +100,13 @@ fn make(library: &ServerLibrary, deadline: Instant) -> Result<(), LibraryError> 
         vectors_config: Some(VectorsConfig {
             config: Some(Config::Params(VectorParams {
                 size: options.dimension as u64,
-                distance: Distance::Cosine.into(),
+                distance: distance(options.metric).into(),
                 ..VectorParams::default()
             })),
+        }),
+        hnsw_config: Some(HnswConfigDiff {
+            full_scan_threshold: Some(options.compare_all_max_kib as u64),
+            ..HnswConfigDiff::default()
         }),
         shard_number: options.shards,
         replication_factor: Some(options.replication_factor),
@@ -129,7 +141,7 @@ fn same_templates(options: &ServerOptions, info: &CollectionInfo) -> Result<(), 
         Some(Config::Params(vector)) => (vector.size, vector.distance()),
         _ => (0, Distance::UnknownDistance),
     };
-    let wanted = (options.dimension as u64, Distance::Cosine);
+    let wanted = (options.dimension as u64, distance(options.metric));
     if found == wanted {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use qdrant_client::qdrant::vectors_output::VectorsOptions;
 use qdrant_client::qdrant::{NamedVectors, PointId, PointStruct, Value, Vectors, VectorsOutput};
 use uuid::Uuid;
 
-use crate::point::{FACE, KIND, Kind, PERSON, SCOPE, SEQUENCE, Stored};
+use crate::point::{FACE, KIND, Kind, LABEL, MODEL, PERSON, SCOPE, SEQUENCE, Stored};
 
 pub(super) type Payload = HashMap<String, Value>;
 
@@ -31,8 +31,15 @@ pub(super) fn to_point(id: Uuid, stored: &Stored, template: Option<&[f32]>) -> P
     put(SCOPE, stored.scope.clone().into());
     put(KIND, stored.kind.name().into());
     put(SEQUENCE, sequence(stored.sequence));
-    if let Some(person) = &stored.person {
-        put(PERSON, person.clone().into());
+    let texts = [
+        (PERSON, &stored.person),
+        (LABEL, &stored.label),
+        (MODEL, &stored.model_sha256),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            put(name, text.clone().into());
+        }
     }
     if let Some(face) = stored.face {
         put(FACE, face.to_string().into());
@@ -68,6 +75,8 @@ pub(super) fn from_payload(payload: &Payload) -> Option<Stored> {
         scope: text(SCOPE)?.to_owned(),
         person: text(PERSON).map(str::to_owned),
         face: text(FACE).and_then(|face| face.parse().ok()),
+        label: text(LABEL).map(str::to_owned),
+        model_sha256: text(MODEL).map(str::to_owned),
         sequence,
     })
 }

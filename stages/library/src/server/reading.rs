@@ -15,14 +15,16 @@ use super::filters::{is, is_any};
 use super::points::{from_payload, point_id, template_of, uuid_of};
 use super::{ServerLibrary, failed};
 use crate::error::LibraryError;
-use crate::point::{PERSON, SCOPE, State, library_id, scope};
-use crate::port::{Entry, FaceEntry, FaceHit, FaceQuery, FacesPage, FacesRequest};
+use crate::metric::Metric;
+use crate::order::State;
+use crate::point::{KIND, Kind, LISTED, PERSON, SCOPE, Stored, library_id, scope};
+use crate::port::{Entry, FaceEntry, FaceHit, FaceQuery, FacesPage, FacesRequest, LibraryHead};
 
 /// How many times `faces_max` candidates the quantised templates give.
 const OVERSAMPLING: f64 = 2.0;
 
-/// Searches, and in the same request asks which of the libraries were erased: a writer that was stopped
-/// and woken can put a face into one, which [`super::writing`] takes away again, a moment later.
+/// Searches, and in the same request asks which of the libraries there are: a writer that was stopped and
+/// woken can put a face into an erased one, which [`super::writing`] takes away again, a moment later.
 pub(super) fn search(
     library: &ServerLibrary,
     queries: &[FaceQuery],
@@ -34,7 +36,7 @@ pub(super) fn search(
     let mut requests: Vec<_> = (queries.iter())
         .map(|query| nearest(library, query))
         .collect();
-    requests.push(erased_libraries(library, queries));
+    requests.push(heads(library, queries));
     let asked = requests.len();
     let answer = library.client.query_batch(QueryBatchPoints {
         collection_name: library.options.collection.clone(),
@@ -47,20 +49,20 @@ pub(super) fn search(
         let what = format!("{} answers came to {asked} queries", results.len());
         return Err(failed(&library.options, what));
     }
-    let markers = results
-        .pop()
-        .map(|markers| markers.result)
-        .unwrap_or_default();
-    let erased: HashSet<_> = (markers.iter())
-        .filter_map(|marker| Some(from_payload(&marker.payload)?.scope))
+    let heads = results.pop().map(|heads| heads.result).unwrap_or_default();
+    let there: HashSet<_> = (heads.iter())
+        .filter_map(|point| from_payload(&point.payload))
+        .filter(|point| point.kind == Kind::Library)
+        .map(|head| head.scope)
         .collect();
     let hits = (queries.iter().zip(results)).map(|(query, found)| {
         let scopes: Vec<_> = (query.libraries.iter())
             .map(|library| (scope(&query.tenant, *library), *library))
-            .filter(|(scope, _)| !erased.contains(scope))
+            .filter(|(scope, _)| there.contains(scope))
             .collect();
         let hits = found.result.iter();
-        hits.filter_map(|point| hit(point, &scopes)).collect()
+        hits.filter_map(|point| hit(point, &scopes, library.options.metric))
+            .collect()
     });
     Ok(hits.collect())
 }
@@ -90,15 +92,15 @@ fn nearest(library: &ServerLibrary, query: &FaceQuery) -> QueryPoints {
 }
 
 /// A query without a probe lists what meets the filter.
-fn erased_libraries(library: &ServerLibrary, queries: &[FaceQuery]) -> QueryPoints {
-    let markers: HashSet<_> = (queries.iter())
+fn heads(library: &ServerLibrary, queries: &[FaceQuery]) -> QueryPoints {
+    let points: HashSet<_> = (queries.iter())
         .flat_map(|query| (query.libraries.iter()).map(|id| library_id(&query.tenant, *id)))
         .collect();
     QueryPoints {
         collection_name: library.options.collection.clone(),
-        limit: Some(markers.len() as u64),
+        limit: Some(points.len() as u64),
         filter: Some(Filter::must([Condition::has_id(
-            markers.into_iter().map(point_id),
+            points.into_iter().map(point_id),
         )])),
         with_payload: Some(true.into()),
         with_vectors: Some(false.into()),
@@ -107,7 +109,7 @@ fn erased_libraries(library: &ServerLibrary, queries: &[FaceQuery]) -> QueryPoin
 }
 
 /// A face of the libraries asked for; anything else would be the server's mistake, and is dropped.
-fn hit(point: &ScoredPoint, scopes: &[(String, Uuid)]) -> Option<FaceHit> {
+fn hit(point: &ScoredPoint, scopes: &[(String, Uuid)], metric: Metric) -> Option<FaceHit> {
     let stored = from_payload(&point.payload)?;
     let (_, library) = scopes.iter().find(|(scope, _)| *scope == stored.scope)?;
     match stored.entry()? {
@@ -115,7 +117,7 @@ fn hit(point: &ScoredPoint, scopes: &[(String, Uuid)]) -> Option<FaceHit> {
             library: *library,
             person,
             face,
-            score: point.score,
+            score: metric.score(point.score),
             sequence: stored.sequence,
         }),
         _ => None,
@@ -127,7 +129,10 @@ pub(super) fn faces(
     request: &FacesRequest,
     deadline: Instant,
 ) -> Result<FacesPage, LibraryError> {
-    let mut wanted = vec![is(SCOPE, &scope(&request.tenant, request.library))];
+    let mut wanted = vec![
+        is(SCOPE, &scope(&request.tenant, request.library)),
+        is_any(KIND, LISTED.map(|kind| kind.name().to_owned())),
+    ];
     wanted.extend(request.person.as_ref().map(|person| is(PERSON, person)));
     let answer = library.client.scroll(ScrollPoints {
         collection_name: library.options.collection.clone(),
@@ -169,6 +174,18 @@ pub(super) fn count(
     let answer = library.ask(deadline, answer)?;
     let nothing = || failed(&library.options, "the server counted nothing");
     answer.result.map(|result| result.count).ok_or_else(nothing)
+}
+
+/// The head of a library, unless it is unknown or erased.
+pub(super) fn head(
+    library: &ServerLibrary,
+    tenant: &str,
+    of: Uuid,
+    deadline: Instant,
+) -> Result<Option<LibraryHead>, LibraryError> {
+    let id = library_id(tenant, of);
+    let stored = state(library, &[id], deadline)?;
+    Ok(stored.get(&id).and_then(Stored::head))
 }
 
 /// The points of these ids that there are.

@@ -1,10 +1,11 @@
 //! A batch of writes: read, judge, send with conditions, look again.
 //!
-//! The server checks conditions on a point when it applies a write to that point. A condition on another
-//! one (that the library or the person was erased) it cannot check; so after the batch it is looked
-//! at, and a face that came too late is taken away again. Until then searches drop what is in an erased
-//! library. A face that came too late to an erased person could be found for that moment, though only
-//! one that no writer had written before the erasure.
+//! The server checks conditions on a point when it applies a write to that point: order, and that a face
+//! stays its person's. A condition on another one (that the library is there, that the person was not
+//! erased) it cannot check; so after the batch it is looked at, and a face that came too late is taken
+//! away again. Until then searches drop what is in a library without a head. A face that came too late to
+//! an erased person could be found for that moment, though only one that no writer had written before
+//! the erasure.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -24,14 +25,16 @@ use super::points::{Payload, point_id, sequence as number, to_point};
 use super::reading::{count, state};
 use super::{ServerLibrary, failed};
 use crate::error::LibraryError;
+use crate::order::{self, State, deciding, standings};
 use crate::point::{
-    KIND, Kind, PERSON, SCOPE, SEQUENCE, State, Stored, Verdict, deciding, face_id, judge,
-    library_id, person_id, scope, settle,
+    CONTENT, KIND, Kind, PERSON, SCOPE, SEQUENCE, Stored, face_id, library_id, person_id, scope,
 };
 use crate::port::{Erased, FaceWrite, Standing};
 
 /// Most faces in one operation: each that is there already is compared with the conditions of all.
 const ENROLS_TOGETHER_MAX: usize = 100;
+/// How often a batch is tried where other writers undo what it stands on.
+const ROUNDS_MAX: usize = 5;
 /// The vector that a face has and a marker has not.
 const VECTOR: &str = "";
 
@@ -41,38 +44,53 @@ pub(super) fn write(
     deadline: Instant,
 ) -> Result<Vec<Standing>, LibraryError> {
     let ids = deciding(writes);
-    let mut expected = state(library, &ids, deadline)?;
-    let mut plan = Plan::default();
-    for write in writes {
-        if judge(write, &expected) == Verdict::Due {
-            plan.add(write, &expected);
-            settle(write, &mut expected);
+    let mut stored = state(library, &ids, deadline)?;
+    for _ in 0..ROUNDS_MAX {
+        let mut plan = Plan::default();
+        let planned = order::apply(writes, &mut stored, |write, expected| {
+            plan.add(write, expected);
+            Ok::<_, LibraryError>(())
+        });
+        planned?;
+        send(library, plan.finish(), deadline)?;
+        stored = state(library, &ids, deadline)?;
+        send(library, take_away_late(writes, &stored), deadline)?;
+        if let Some(answers) = standings(writes, &stored) {
+            return Ok(answers);
         }
     }
-    send(library, plan.finish(), deadline)?;
-    let stored = state(library, &ids, deadline)?;
-    send(library, take_away_late(writes, &stored), deadline)?;
-    Ok((writes.iter())
-        .map(|write| judge(write, &stored).into())
-        .collect())
+    Err(LibraryError::Unavailable {
+        place: library.options.place(),
+        what: format!("other writers changed the same faces {ROUNDS_MAX} times meanwhile"),
+    })
 }
 
 /// Operations that do a batch, each with its conditions.
 #[derive(Default)]
 struct Plan {
     operations: Vec<Operation>,
-    /// Faces of different points that the next operation writes, with their sequences.
-    faces: Vec<(PointStruct, u64)>,
+    /// Faces of different points that the next operation writes, with their persons and sequences.
+    faces: Vec<(PointStruct, (String, u64))>,
 }
 
 impl Plan {
     fn add(&mut self, write: &FaceWrite, state: &State) {
         match write {
+            FaceWrite::Create { .. } => {
+                // Nothing is before 0: what is there stays.
+                let head = Stored::created(write)
+                    .map(|(id, head)| upsert_if(to_point(id, &head, None), before(0)));
+                self.operations.extend(head);
+            }
             FaceWrite::Enrol {
-                sequence, template, ..
+                person,
+                sequence,
+                template,
+                ..
             } => {
                 if let Some((id, face)) = Stored::face(write) {
-                    self.enrol(to_point(id, &face, Some(template)), *sequence);
+                    let face = to_point(id, &face, Some(template));
+                    self.enrol(face, (person.clone(), *sequence));
                 }
             }
             FaceWrite::Erase {
@@ -109,40 +127,35 @@ impl Plan {
                 let scope = scope(tenant, *library);
                 let id = library_id(tenant, *library);
                 let marker = Stored::library_marker(scope.clone(), *sequence);
-                // Nothing is before 0: the first marker stays.
-                let put = upsert_if(to_point(id, &marker, None), before(0));
+                // The first marker stays.
+                let put = upsert_if(to_point(id, &marker, None), is_kind(Kind::Library));
                 self.operations.extend([put, empty_library(&scope)]);
             }
         }
     }
 
     /// Faces go together, since a server brings each operation to disk by itself.
-    fn enrol(&mut self, face: PointStruct, sequence: u64) {
+    fn enrol(&mut self, face: PointStruct, of: (String, u64)) {
         let is_there = (self.faces.iter()).any(|(there, _)| there.id == face.id);
         if is_there || self.faces.len() == ENROLS_TOGETHER_MAX {
             self.put_faces();
         }
-        self.faces.push((face, sequence));
+        self.faces.push((face, of));
     }
 
     fn put_faces(&mut self) {
         if self.faces.is_empty() {
             return;
         }
-        let mut ids: BTreeMap<u64, Vec<PointId>> = BTreeMap::new();
-        for (face, sequence) in &self.faces {
-            ids.entry(*sequence).or_default().extend(face.id.clone());
+        let mut groups: BTreeMap<&(String, u64), Vec<PointId>> = BTreeMap::new();
+        for (face, of) in &self.faces {
+            groups.entry(of).or_default().extend(face.id.clone());
         }
-        let one_sequence = (ids.len() == 1)
-            .then(|| ids.keys().next().copied())
-            .flatten();
-        let condition = match one_sequence {
-            Some(sequence) => Filter::must([before(sequence)]),
-            // Each point that is there already has to meet its own.
-            None => Filter::should(ids.into_iter().map(|(sequence, ids)| {
-                Filter::must([Condition::has_id(ids), before(sequence)]).into()
-            })),
-        };
+        // Each point that is there already has to meet its own: to be earlier, and no other person's face.
+        let condition = Filter::should(groups.into_iter().map(|((person, sequence), ids)| {
+            let free = Filter::should([is_kind(Kind::FaceMarker), is(PERSON, person)]);
+            Filter::must([Condition::has_id(ids), before(*sequence), free.into()]).into()
+        }));
         self.operations.push(Operation::Upsert(PointStructList {
             points: self.faces.drain(..).map(|(face, _)| face).collect(),
             update_filter: Some(condition),
@@ -206,10 +219,9 @@ fn drop_templates(filter: Filter) -> Operation {
     })
 }
 
-/// Removes all but the library's own marker.
+/// Removes all but the library's own point.
 fn empty_library(scope: &str) -> Operation {
-    let kinds = [Kind::Face, Kind::FaceMarker, Kind::PersonMarker];
-    let rest = is_any(KIND, kinds.map(|kind| kind.name().to_owned()));
+    let rest = is_any(KIND, CONTENT.map(|kind| kind.name().to_owned()));
     Operation::DeletePoints(DeletePoints {
         points: Some(all(Filter::must([is(SCOPE, scope), rest]))),
         ..DeletePoints::default()
@@ -220,7 +232,7 @@ fn all(filter: Filter) -> PointsSelector {
     PointsSelectorOneOf::Filter(filter).into()
 }
 
-/// What removes faces that stand although their library or person was erased.
+/// What removes faces that stand although their library is not there, or their person was erased.
 fn take_away_late(writes: &[FaceWrite], stored: &State) -> Vec<Operation> {
     let mut operations = vec![];
     for write in writes {
@@ -237,8 +249,17 @@ fn take_away_late(writes: &[FaceWrite], stored: &State) -> Vec<Operation> {
         let Some(face) = stored.get(&id).filter(|face| face.kind == Kind::Face) else {
             continue;
         };
-        if stored.contains_key(&library_id(tenant, *library)) {
-            operations.push(empty_library(&face.scope));
+        match stored.get(&library_id(tenant, *library)) {
+            Some(head) if head.kind == Kind::Library => {}
+            Some(_) => operations.push(empty_library(&face.scope)),
+            // Forgotten meanwhile. Only this one: the library may be on its way back.
+            None => operations.push(Operation::DeletePoints(DeletePoints {
+                points: Some(all(Filter::must([
+                    Condition::has_id([point_id(id)]),
+                    up_to(face.sequence),
+                ]))),
+                ..DeletePoints::default()
+            })),
         }
         let Some(person) = &face.person else { continue };
         let marker = stored.get(&person_id(tenant, *library, person));
@@ -307,6 +328,19 @@ pub(super) fn expire_markers(
         send(library, vec![Operation::DeletePoints(delete)], deadline)?;
     }
     Ok(expiring)
+}
+
+/// Removes all of a library.
+pub(super) fn forget(
+    library: &ServerLibrary,
+    (tenant, id): (&str, Uuid),
+    deadline: Instant,
+) -> Result<(), LibraryError> {
+    let delete = DeletePoints {
+        points: Some(all(Filter::must([is(SCOPE, &scope(tenant, id))]))),
+        ..DeletePoints::default()
+    };
+    send(library, vec![Operation::DeletePoints(delete)], deadline)
 }
 
 /// Makes sure that the server heeds conditions: one that is too old to know them writes regardless.

@@ -91,9 +91,10 @@ service! {
             self.0.requests.fetch_add(1, Ordering::SeqCst);
             let made = request.into_inner();
             let vectors = made.vectors_config.as_ref().and_then(|config| config.config.as_ref());
-            let dimension = match vectors {
-                Some(Config::Params(vector)) if vector.distance() == Distance::Cosine => {
-                    vector.size as usize
+            let known = [Distance::Cosine, Distance::Euclid];
+            let (dimension, distance) = match vectors {
+                Some(Config::Params(vector)) if known.contains(&vector.distance()) => {
+                    (vector.size as usize, vector.distance())
                 }
                 _ => return refuse("collections of other vectors"),
             };
@@ -106,6 +107,7 @@ service! {
             let collection = Collection {
                 made,
                 dimension,
+                distance,
                 points: Default::default(),
                 indexes: HashMap::new(),
             };
@@ -335,13 +337,22 @@ fn query(collection: &Collection, request: QueryPoints) -> Result<Vec<ScoredPoin
     {
         return refuse("such a query");
     }
+    // Where templates are kept as bytes, they decide unless the query asks for the templates themselves.
+    let by_bytes = collection.made.quantization_config.is_some() && !asks_for_templates(&request);
     let (filter, limit) = (
         request.filter.unwrap_or_default(),
         request.limit.unwrap_or(10) as usize,
     );
-    let found = match request.query.and_then(|query| query.variant) {
+    let found: Vec<(Uuid, f32)> = match request.query.and_then(|query| query.variant) {
         Some(Variant::Nearest(input)) => match input.variant {
-            Some(Probe::Dense(dense)) => collection.nearest(&dense.data, &filter, limit)?,
+            Some(Probe::Dense(dense)) => {
+                let found = collection.nearest(&dense.data, &filter, limit)?;
+                let given = |score: f32| if by_bytes { coarse(score) } else { score };
+                found
+                    .into_iter()
+                    .map(|(id, score)| (id, given(score)))
+                    .collect()
+            }
             _ => return refuse("another probe"),
         },
         Some(_) => return refuse("another query"),
@@ -357,6 +368,16 @@ fn query(collection: &Collection, request: QueryPoints) -> Result<Vec<ScoredPoin
         ..ScoredPoint::default()
     };
     Ok(found.into_iter().map(scored).collect())
+}
+
+fn asks_for_templates(request: &QueryPoints) -> bool {
+    let quantised = (request.params.as_ref()).and_then(|params| params.quantization.as_ref());
+    quantised.is_some_and(|asked| asked.ignore == Some(true) || asked.rescore == Some(true))
+}
+
+/// As bytes would have it.
+fn coarse(score: f32) -> f32 {
+    (score * 64.0).round() / 64.0
 }
 
 fn retrieved(

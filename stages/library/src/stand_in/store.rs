@@ -7,7 +7,7 @@ use qdrant_client::qdrant::points_update_operation::{Operation, PointStructList,
 use qdrant_client::qdrant::vector::Vector as Input;
 use qdrant_client::qdrant::vectors::VectorsOptions;
 use qdrant_client::qdrant::{
-    CreateCollection, Filter, PayloadSchemaInfo, PointStruct, PointsSelector, Value,
+    CreateCollection, Distance, Filter, PayloadSchemaInfo, PointStruct, PointsSelector, Value,
 };
 use tonic::Status;
 use uuid::Uuid;
@@ -31,6 +31,7 @@ pub(super) struct Point {
 pub(super) struct Collection {
     pub(super) made: CreateCollection,
     pub(super) dimension: usize,
+    pub(super) distance: Distance,
     pub(super) points: BTreeMap<Uuid, Point>,
     pub(super) indexes: HashMap<String, PayloadSchemaInfo>,
 }
@@ -138,7 +139,7 @@ impl Collection {
         Ok(())
     }
 
-    /// The points nearest to a probe by cosine, best first.
+    /// The points nearest to a probe, best first: by cosine, or by distance, which a server gives as it is.
     pub(super) fn nearest(
         &self,
         probe: &[f32],
@@ -151,13 +152,25 @@ impl Collection {
         let mut found = vec![];
         for id in self.matching(filter)? {
             if let Some(vector) = self.points.get(&id).and_then(|point| point.vector.as_ref()) {
-                found.push((id, cosine(probe, vector)));
+                let score = match self.distance {
+                    Distance::Euclid => distance(probe, vector),
+                    _ => cosine(probe, vector),
+                };
+                found.push((id, score));
             }
         }
-        found.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        match self.distance {
+            Distance::Euclid => found.sort_by(|(_, a), (_, b)| a.total_cmp(b)),
+            _ => found.sort_by(|(_, a), (_, b)| b.total_cmp(a)),
+        }
         found.truncate(limit);
         Ok(found)
     }
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    let squares = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b));
+    squares.sum::<f32>().sqrt()
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {

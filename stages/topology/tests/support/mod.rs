@@ -3,7 +3,22 @@
 use shiren_contract::stage::StageDescriptor;
 use shiren_schemas::records::RequestKind;
 
-const STILLS: &[RequestKind] = &[RequestKind::Detect, RequestKind::Compare];
+const STILLS: &[RequestKind] = &[
+    RequestKind::Detect,
+    RequestKind::Compare,
+    RequestKind::Enrol,
+    RequestKind::Unenrol,
+    RequestKind::Verify,
+];
+const FACES: &[RequestKind] = &[
+    RequestKind::Compare,
+    RequestKind::Enrol,
+    RequestKind::Unenrol,
+    RequestKind::Verify,
+];
+const PROBES: &[RequestKind] = &[RequestKind::Compare, RequestKind::Verify];
+const VERIFY: &[RequestKind] = &[RequestKind::Verify];
+const COMMANDS: &[RequestKind] = &[RequestKind::Enrol, RequestKind::Unenrol];
 const DETECT: &[RequestKind] = &[RequestKind::Detect];
 const COMPARE: &[RequestKind] = &[RequestKind::Compare];
 
@@ -27,15 +42,17 @@ pub const STAGES: &[StageDescriptor] = &[
     stage("admit", RequestKind::ALL, "Arrival", &["AdmittedCase"], &[]),
     stage("decode", STILLS, "AdmittedCase", &["StillCase"], &[]),
     stage("detect", STILLS, "StillCase", &["FaceCase"], &[]),
-    stage(
-        "liveness",
-        COMPARE,
-        "FaceCase",
-        &["FaceCase"],
-        &["liveness"],
-    ),
-    stage("quality", COMPARE, "FaceCase", &["FaceCase"], &["quality"]),
+    stage("liveness", PROBES, "FaceCase", &["FaceCase"], &["liveness"]),
+    stage("quality", FACES, "FaceCase", &["FaceCase"], &["quality"]),
     stage("tally", DETECT, "FaceCase", &[], &[]),
-    stage("embed", COMPARE, "FaceCase", &["TemplateCase"], &[]),
+    stage("embed", FACES, "FaceCase", &["TemplateCase"], &[]),
     stage("match", COMPARE, "TemplateCase", &[], &["comparison"]),
+    stage("enrol", COMMANDS, "TemplateCase", &[], &[]),
+    stage(
+        "authority-verify",
+        VERIFY,
+        "TemplateCase",
+        &[],
+        &["identity", "portrait"],
+    ),
 ];

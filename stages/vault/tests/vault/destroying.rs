@@ -178,6 +178,20 @@ fn what_a_crash_left_is_finished() {
     assert_eq!(vault.open("default", b"", &sealed), Err(gone(START_S)));
 }
 
+/// Between link and removal of the file beside it: the second name goes, not the bytes of the live key.
+#[test]
+fn upkeep_does_not_overwrite_a_live_key_by_its_second_name() {
+    let place = Place::new();
+    let vault = place.init();
+    let sealed = vault.seal("default", NOW_US, b"", b"face").unwrap();
+    let key = place.key("default", START_S);
+    let beside = key.with_file_name(format!(".{START_S}.key.1.0.tmp"));
+    std::fs::hard_link(&key, &beside).unwrap();
+    vault.destroy_expired(NOW_US).unwrap();
+    assert!(!beside.exists());
+    assert_eq!(place.open().open("default", b"", &sealed).unwrap(), b"face");
+}
+
 #[test]
 fn one_damaged_key_expires_by_its_name_and_one_that_cannot_go_spares_no_other() {
     let place = Place::new();

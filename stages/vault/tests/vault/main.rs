@@ -1,4 +1,4 @@
-//! The vault on a real folder: sealing, the life of a key, several processes, rotation, bad stores.
+//! The vault on a real folder: sealing, the life of a key, persons' keys, several processes, rotation, bad stores.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,6 +7,10 @@
 
 mod bad_stores;
 mod destroying;
+mod person_costs;
+mod person_races;
+mod persons;
+mod persons_bad_stores;
 mod port;
 mod races;
 mod rotation;

@@ -1,10 +1,10 @@
 //! Another key-encryption key, while workers run and across crashes.
 
-use shiren_contract::seal::Vault;
+use shiren_contract::seal::{PersonKeys, Vault};
 use shiren_vault::{FileVault, KekSource, VaultOptions};
 use zeroize::Zeroizing;
 
-use crate::support::{EPOCH_S, NOW_US, Place, write_private};
+use crate::support::{EPOCH_S, LIBRARY, NOW_US, Place, person, write_private};
 
 const EPOCH_US: i64 = EPOCH_S * 1_000_000;
 const NEW: &str = "8f1d0a5c7e3b4926a1c0d9e8f7061524334251607f8e9dacbbcad9e8f7061524";
@@ -115,6 +115,56 @@ fn a_rotation_that_was_interrupted_opens_and_is_finished() {
         3
     );
     opens(&sealed);
+}
+
+/// Libraries' keys are wrapped anew; their persons' stay as they are, and so do generations.
+#[test]
+fn persons_are_readable_through_a_rotation() {
+    let place = Place::new();
+    let worker = place.init();
+    let labels = ["anna", "bert"];
+    let seal = |label: &str| worker.seal_person(person(label), b"", b"face").unwrap();
+    let sealed = labels.map(seal);
+    let gone = seal("gone");
+    worker.destroy_person(person("gone")).unwrap();
+    worker
+        .destroy_library("default", shiren_schemas::Id([9; 16]))
+        .unwrap();
+    let library_key = place.library().join("library.key");
+    let old = std::fs::read(&library_key).unwrap();
+    let old_check = std::fs::read(place.dir().join("check")).unwrap();
+    let old_kek = std::fs::read(place.kek()).unwrap();
+    let file = new_kek(&place, "new", NEW);
+    let rotate = || FileVault::rotate_kek(&place.options(), &file).unwrap();
+    assert_eq!(rotate().rewrapped, 1);
+    assert_ne!(std::fs::read(&library_key).unwrap(), old);
+    let all_open = || {
+        for vault in [&worker, &place.open()] {
+            for (label, sealed) in labels.iter().zip(&sealed) {
+                let plain = vault.open_person(person(label), b"", sealed);
+                assert_eq!(plain.unwrap(), b"face");
+                let again = vault.seal_person(person(label), b"", b"face").unwrap();
+                assert_eq!(again.key_id, sealed.key_id);
+            }
+            let error = vault.open_person(person("gone"), b"", &gone).unwrap_err();
+            assert_eq!(error.code().id, "key_destroyed");
+        }
+    };
+    all_open();
+    // Interrupted before the library's turn.
+    let new_text = std::fs::read(place.kek()).unwrap();
+    let new_check = std::fs::read(place.dir().join("check")).unwrap();
+    write_private(&place.kek(), &old_kek);
+    write_private(&place.path("kek.next"), &new_text);
+    write_private(&place.dir().join("check"), &old_check);
+    write_private(&place.dir().join("check.next"), &new_check);
+    std::fs::remove_file(&library_key).unwrap();
+    write_private(&library_key, &old);
+    all_open();
+    assert_eq!(rotate().rewrapped, 1);
+    all_open();
+    assert!(worker.destroy_library("default", LIBRARY).unwrap());
+    assert_eq!(rotate().rewrapped, 0);
 }
 
 #[test]

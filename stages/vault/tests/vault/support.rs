@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use shiren_vault::{FileVault, KekSource, KeyState, VaultOptions};
+use shiren_contract::seal::PersonOf;
+use shiren_schemas::Id;
+use shiren_vault::{FileVault, KekSource, KeyState, LibraryState, VaultOptions};
 use tempfile::TempDir;
 
 /// Seconds of an epoch here.
@@ -46,10 +48,46 @@ impl Place {
         FileVault::open(self.options()).unwrap()
     }
 
+    /// The folder of [`LIBRARY`].
+    pub fn library(&self) -> PathBuf {
+        self.dir().join(format!("persons/default/{LIBRARY}"))
+    }
+
+    /// The file of the only person of [`LIBRARY`].
+    pub fn only_person(&self) -> PathBuf {
+        let names = std::fs::read_dir(self.library()).unwrap();
+        let paths = names.map(|name| name.unwrap().path());
+        let is_person = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.ends_with(".key") && name != "library.key"
+        };
+        let persons: Vec<_> = paths.filter(is_person).collect();
+        assert_eq!(persons.len(), 1, "{persons:?}");
+        persons.into_iter().next().unwrap()
+    }
+
     /// The file of a key.
     pub fn key(&self, tenant: &str, epoch: i64) -> PathBuf {
         self.dir().join(format!("keys/{tenant}/{epoch}.key"))
     }
+}
+
+pub const LIBRARY: Id = Id(*b"library of doors");
+
+/// A person of [`LIBRARY`].
+pub fn person(person: &str) -> PersonOf<'_> {
+    PersonOf {
+        tenant: "default",
+        library: LIBRARY,
+        person,
+    }
+}
+
+/// Persons that have a key, by the store's count; `None`: no such library.
+pub fn persons(vault: &FileVault) -> Option<LibraryState> {
+    let libraries = vault.list_libraries(Some("default")).unwrap();
+    let mut states = libraries.into_iter().filter(|l| l.library == LIBRARY);
+    states.next().map(|library| library.state)
 }
 
 /// Writes a file that only its owner may read.

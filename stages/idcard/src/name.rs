@@ -35,14 +35,13 @@ pub enum NameError {
 }
 
 impl NameError {
-    /// Its code.
+    /// Its code: stable, lower snake case.
     #[must_use]
-    pub fn code(self) -> shiren_contract::codes::Code {
-        use shiren_contract::codes;
+    pub const fn code(self) -> &'static str {
         match self {
-            Self::Empty => codes::NAME_EMPTY,
-            Self::TooLong => codes::NAME_TOO_LONG,
-            Self::Garbled => codes::NAME_GARBLED,
+            Self::Empty => "name_empty",
+            Self::TooLong => "name_too_long",
+            Self::Garbled => "name_garbled",
         }
     }
 }
