@@ -28,8 +28,6 @@ pub use searching::SearchPort;
 
 /// Holds the API key of the Qdrant server.
 pub const API_KEY_VARIABLE: &str = "SHIREN_LIBRARY_API_KEY";
-/// Longest that a server may take to be there.
-const OPEN_MAX: Duration = Duration::from_secs(10);
 /// Longest that an engine warms up before it answers.
 const WARM_UP_MAX: Duration = Duration::from_secs(30);
 
@@ -87,11 +85,15 @@ impl TemplateForm {
     }
 }
 
-/// Opens the engine that the topology names.
+/// Opens the engine that the topology names. A server has until `deadline` to be there.
 ///
 /// # Errors
 /// See [`LibraryError`]; the folder is another process's, or the server's address is missing.
-pub fn open(site: &Site, form: &TemplateForm) -> Result<Arc<dyn FaceLibrary>, LibraryError> {
+pub fn open(
+    site: &Site,
+    form: &TemplateForm,
+    deadline: Instant,
+) -> Result<Arc<dyn FaceLibrary>, LibraryError> {
     let settings = &site.topology.library;
     Ok(match &settings.engine {
         LibraryEngine::Embedded { dir } => Arc::new(EmbeddedLibrary::open(EmbeddedOptions {
@@ -115,7 +117,7 @@ pub fn open(site: &Site, form: &TemplateForm) -> Result<Arc<dyn FaceLibrary>, Li
                 request_max_ms: settings.call_max_wait_ms,
                 ..ServerOptions::new(url, form.dimension, form.metric)
             };
-            Arc::new(ServerLibrary::open(options, Instant::now() + OPEN_MAX)?)
+            Arc::new(ServerLibrary::open(options, deadline)?)
         }
     })
 }
@@ -145,7 +147,7 @@ impl SiteLibrary {
         })
     }
 
-    fn opened(&self) -> Result<Opened, AskFailure> {
+    fn opened(&self, deadline: Instant) -> Result<Opened, AskFailure> {
         let mut opened = self.opened.lock();
         if let Some(opened) = &*opened {
             return Ok(opened.clone());
@@ -155,7 +157,8 @@ impl SiteLibrary {
         };
         let form = TemplateForm::of(&self.site).map_err(broken)?;
         let vault = self.site.vault().map_err(broken)?;
-        let library = open(&self.site, &form).map_err(|error| failure(&error))?;
+        let library = open(&self.site, &form, deadline);
+        let library = library.map_err(|error| failure(&error))?;
         library
             .warm_up(Instant::now() + WARM_UP_MAX)
             .map_err(|error| failure(&error))?;
@@ -171,7 +174,7 @@ impl SiteLibrary {
 
 impl Port<SearchAsk, Found> for SiteLibrary {
     fn ask(&self, asks: &[&SearchAsk], deadline: Instant) -> Vec<Result<Found, AskFailure>> {
-        match self.opened() {
+        match self.opened(deadline) {
             Ok(opened) => SearchPort::new(opened.library, opened.form).ask(asks, deadline),
             Err(failure) => asks.iter().map(|_| Err(failure.clone())).collect(),
         }
@@ -181,7 +184,7 @@ impl Port<SearchAsk, Found> for SiteLibrary {
 impl Port<ChangeAsk, Changed> for SiteLibrary {
     fn ask(&self, asks: &[&ChangeAsk], deadline: Instant) -> Vec<Result<Changed, AskFailure>> {
         let faces_max = self.site.topology.library.faces_per_person_max;
-        match self.opened() {
+        match self.opened(deadline) {
             Ok(opened) => ChangePort::new(opened.library, opened.form, opened.vault, faces_max)
                 .ask(asks, deadline),
             Err(failure) => asks.iter().map(|_| Err(failure.clone())).collect(),

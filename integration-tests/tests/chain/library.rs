@@ -170,6 +170,34 @@ fn picture(name: &str) -> Vec<u8> {
     std::fs::read(site::home().join("pictures").join(name)).unwrap()
 }
 
+/// Nobody is let in, and nobody is told to be unknown, by a library that does not answer.
+#[test]
+fn a_search_of_a_library_that_is_down_is_an_error_and_others_go_on() {
+    let nowhere = site::library_at("http://127.0.0.1:1");
+    let operator = Operator::new(&[
+        site::LARGE_FACES,
+        (nowhere.0, &nowhere.1),
+        (
+            "[library] ",
+            "[library]\nask_max_wait_ms = 1000\ncall_max_wait_ms = 500\n#",
+        ),
+    ]);
+    let worker = operator.work(None);
+    let mut client = Client::new(&operator.log, "down");
+    let ended = client.search(&[Id([1; 16])], "obama.jpg");
+    assert_eq!(ended.decision, Decision::Error, "{ended:?}");
+    assert!(
+        reasons(&ended).contains(&"library_unavailable"),
+        "{ended:?}"
+    );
+    let detect = Request {
+        probe: Some(requests::inline(picture("obama.jpg"), None)),
+        ..requests::request("detect", shiren_schemas::records::RequestKind::Detect)
+    };
+    assert_eq!(client.ask(detect).decision, Decision::Done);
+    worker.drain();
+}
+
 /// The process dies between the engine's write and the commit: the next one comes to the same.
 #[test]
 fn killed_between_engine_and_commit_a_command_comes_to_the_same() {

@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
@@ -22,6 +23,9 @@ use crate::face_library::{self, TemplateForm};
 use crate::library_truth::{self, Libraries, Library, Sides};
 use crate::site::Site;
 use crate::utc;
+
+/// Longest that a server may take to be there.
+const OPEN_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Args)]
 pub(crate) struct ShowArgs {
@@ -212,7 +216,8 @@ struct Engine {
 impl Engine {
     fn open(site: &Site) -> anyhow::Result<Self> {
         let form = TemplateForm::of(site)?;
-        let library = face_library::open(site, &form).map_err(library_truth::coded)?;
+        let deadline = Instant::now() + OPEN_MAX;
+        let library = face_library::open(site, &form, deadline).map_err(library_truth::coded)?;
         Ok(Self {
             form,
             library,
