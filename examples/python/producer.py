@@ -42,10 +42,10 @@ def request(arguments):
     return record
 
 
-def publish(arguments, record):
-    """Returns when the brokers have the record; raises when they do not."""
+def send(bootstrap, topic, key, record):
+    """Returns when the brokers have the request; raises when they do not."""
     producer = Producer({
-        "bootstrap.servers": arguments.bootstrap,
+        "bootstrap.servers": bootstrap,
         # The default of this client puts keys elsewhere: partition_mismatch.
         "partitioner": "murmur2_random",
         "enable.idempotence": True,
@@ -59,8 +59,8 @@ def publish(arguments, record):
             failures.append(error)
 
     producer.produce(
-        f"shiren.{arguments.tenant}.requests.{arguments.lane}",
-        key=f"{arguments.tenant}/{record['request_id']}".encode(),
+        topic,
+        key=key.encode(),
         value=Schema(SCHEMAS / "avsc" / "request.avsc").encode(record),
         on_delivery=delivered,
     )
@@ -84,7 +84,8 @@ def main():
     arguments = parser.parse_args()
     try:
         record = request(arguments)
-        publish(arguments, record)
+        topic = f"shiren.{arguments.tenant}.requests.{arguments.lane}"
+        send(arguments.bootstrap, topic, f"{arguments.tenant}/{record['request_id']}", record)
     except (OSError, KafkaException) as error:
         sys.exit(f"producer: {error}")
     print(record["request_id"])

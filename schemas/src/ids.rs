@@ -218,7 +218,7 @@ mod tests {
     fn vectors_hold() {
         let vectors: Vec<Vector> =
             serde_json::from_str(include_str!("../vectors/ids.json")).unwrap();
-        assert!(vectors.len() >= 6);
+        assert!(vectors.len() >= 8);
         for vector in vectors {
             let text = |i: usize| vector.fields[i].as_str().unwrap();
             let number = |i: usize| vector.fields[i].as_i64().unwrap();
@@ -231,6 +231,7 @@ mod tests {
                     text(2),
                     usize::try_from(number(3)).unwrap(),
                 ),
+                ("library", 2) => library(text(0), text(1).parse().unwrap()),
                 ("verdict", 1) => verdict(text(0).parse().unwrap()),
                 ("dead_letter", 3) => {
                     dead_letter(text(0), i32::try_from(number(1)).unwrap(), number(2))

@@ -64,4 +64,29 @@ fn a_python_producer_is_answered_and_a_python_consumer_reads_it() {
     assert_eq!(verdict(&same)["canonical"]["decision"], "accept");
     assert_eq!(verdict(&other)["canonical"]["decision"], "reject");
     assert_eq!(verdict(&faces)["canonical"]["decision"], "done");
+
+    let library = |arguments: &[&str]| {
+        let mut all = vec!["--bootstrap", bootstrap.as_str()];
+        all.extend(arguments);
+        example("library.py", &all).trim().to_owned()
+    };
+    let decision = |request_id: &str| verdict(request_id)["canonical"]["decision"].clone();
+    let created = library(&["create", "staff"]);
+    let (created, staff) = created.split_once(' ').unwrap();
+    assert_eq!(decision(created), "done");
+    let (enrolled, probe) = (picture("obama.jpg"), picture("obama2.jpg"));
+    let consent = ["--consent-ref", "c", "--purpose", "door"];
+    let enrol = [
+        ["enrol", staff, "obama", enrolled.as_str()].as_slice(),
+        &consent,
+    ]
+    .concat();
+    assert_eq!(decision(&library(&enrol)), "done");
+    let found = verdict(&library(&["search", staff, &probe]));
+    assert_eq!(
+        found["canonical"]["matched_subject"],
+        format!("{staff}/obama")
+    );
+    assert_eq!(decision(&library(&["unenrol", staff, "obama"])), "done");
+    assert_eq!(decision(&library(&["search", staff, &probe])), "nobody");
 }
