@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use base64::Engine;
 use shiren_contract::codes;
-use shiren_schemas::records::{Check, Comparison, Evidence, FacedPicture};
+use shiren_schemas::records::{Check, Comparison, Evidence, FacedPicture, SearchEvidence};
 
 use super::cases::Case;
 use super::findings;
@@ -94,6 +94,18 @@ fn case(page: &mut String, entry: &Entry<'_>) {
         if let Some(compared) = &evidence.comparison {
             comparison(page, compared);
         }
+        if let Some(searched) = &evidence.search {
+            search(page, searched);
+        }
+        if let Some(authority) = &evidence.authority {
+            let _ = write!(
+                page,
+                "<p>{} replied: identity <b>{}</b>, portrait <b>{}</b></p>",
+                escape(&authority.source),
+                escape(&authority.identity),
+                escape(&authority.portrait)
+            );
+        }
         findings::of(page, &evidence.pictures);
         grounds(page, evidence);
     }
@@ -155,6 +167,31 @@ fn comparison(page: &mut String, c: &Comparison) {
         t = at(c.threshold),
         s = at(c.score),
     );
+}
+
+/// Who came nearest, those below the threshold too.
+fn search(page: &mut String, searched: &SearchEvidence) {
+    let faces: i64 = searched.libraries.iter().map(|library| library.faces).sum();
+    let _ = write!(
+        page,
+        "<p>searched {faces} face(s): target FPIR {}, so FMR {:.2e} and threshold <b>{:.4}</b> ({})</p>\
+         <table><tr><th>candidate</th><th>score</th><th></th></tr>",
+        searched.target_fpir, searched.fmr, searched.threshold, searched.basis
+    );
+    for candidate in &searched.candidates {
+        let reaches = if candidate.score >= searched.threshold {
+            "found"
+        } else {
+            "below"
+        };
+        let _ = write!(
+            page,
+            "<tr><td>{}</td><td>{:.4}</td><td>{reaches}</td></tr>",
+            escape(&candidate.person_id),
+            candidate.score
+        );
+    }
+    page.push_str("</table>");
 }
 
 fn grounds(page: &mut String, evidence: &Evidence) {

@@ -190,6 +190,19 @@ fn answer(state: CheckState, reason: Option<Code>) -> Answer {
 fn judge_search(case: &TemplateCase, found: Identification, scene: &Scene) -> Terminal {
     let mut judged = judgement::judge(case, &[answer(CheckState::Passed, None)], scene);
     let hit = found.hits.first();
+    if hit.is_none() {
+        let comparison = judged
+            .checks
+            .iter_mut()
+            .find(|c| c.name == policy::COMPARISON);
+        if let Some(comparison) = comparison {
+            *comparison = policy::check(
+                policy::COMPARISON,
+                CheckState::Failed,
+                Some(codes::NOBODY_FOUND),
+            );
+        }
+    }
     match (judged.decision, hit) {
         (Decision::Accept | Decision::Review, None) => {
             judged.decision = Decision::Nobody;
