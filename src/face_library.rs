@@ -114,7 +114,7 @@ pub fn open(
                 api_key: api_key.filter(|key| !key.is_empty()),
                 search_width: settings.search_width,
                 compare_all_max_kib: settings.compare_all_max_kib,
-                request_max_ms: settings.call_max_wait_ms,
+                request_max_ms: settings.asks.call_max_wait_ms,
                 ..ServerOptions::new(url, form.dimension, form.metric)
             };
             Arc::new(ServerLibrary::open(options, deadline)?)

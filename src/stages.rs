@@ -48,7 +48,7 @@ pub fn descriptors() -> Vec<StageDescriptor> {
 #[must_use]
 pub fn registry(site: &Arc<Site>) -> Registry {
     let library = SiteLibrary::new(site);
-    let bounds = ask_bounds(&site.topology.library);
+    let bounds = ask_bounds(&site.topology.library.asks);
     Registry::new()
         .with(on(site, |site| Ok(build_admit(site))))
         .with(on(site, |site| {
@@ -65,24 +65,12 @@ pub fn registry(site: &Arc<Site>) -> Registry {
         .with_asking(library, bounds, on_asking(site, build_enrol))
         .with_asking(
             Arc::new(SiteAuthority::new(site)),
-            authority_bounds(&site.topology.authority),
+            ask_bounds(&site.topology.authority),
             on_asking(site, build_authority_verify),
         )
 }
 
-fn ask_bounds(settings: &shiren_topology::Library) -> AskBounds {
-    AskBounds {
-        max_wait: Duration::from_millis(settings.ask_max_wait_ms),
-        call_max_wait: Duration::from_millis(settings.call_max_wait_ms),
-        max_attempts: settings.ask_max_attempts,
-        backoff: Duration::from_millis(settings.ask_backoff_ms),
-        breaker_max_failures: settings.breaker_max_failures,
-        breaker_pause: Duration::from_millis(settings.breaker_pause_ms),
-        max_calls: settings.calls_max,
-    }
-}
-
-fn authority_bounds(settings: &shiren_topology::Authority) -> AskBounds {
+fn ask_bounds(settings: &shiren_topology::Asks) -> AskBounds {
     AskBounds {
         max_wait: Duration::from_millis(settings.ask_max_wait_ms),
         call_max_wait: Duration::from_millis(settings.call_max_wait_ms),

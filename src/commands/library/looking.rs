@@ -287,6 +287,9 @@ pub(crate) fn verify(place: &Place, args: &VerifyArgs) -> anyhow::Result<ExitCod
             )
         })?;
     }
+    if seen.libraries.is_empty() {
+        eprintln!("the topic has no library: nothing was compared");
+    }
     if is_equal {
         return Ok(ExitCode::SUCCESS);
     }

@@ -373,13 +373,13 @@ impl Segment {
         table.wait_until(*version_max_wait, || policies.of(case).is_some())
     }
 
-    /// To the next stage of the chain that serves the case's kind and reads the record: in this segment, or by topic.
+    /// To the next stage of the chain that serves the case's kind: in this segment, or by topic.
     fn route(&self, place: &Place, message: Box<dyn Message>, passage: &mut Passage) {
         let from = self.stages[place.stage].0.descriptor.name;
         let emissions = &mut passage.emissions[place.record];
         let (kind, schema) = (message.envelope().kind, message.schema());
-        let Some(next) = next_stage(&self.chain, from, kind, schema) else {
-            let what = format!("no stage behind {from} reads {schema} of a case of kind {kind}");
+        let Some(next) = next_stage(&self.chain, from, kind) else {
+            let what = format!("no stage behind {from} ends a case of kind {kind}");
             let end = fault(message.envelope().clone(), from, &what);
             emissions.push(closed(end, &place.context));
             return;
@@ -413,17 +413,16 @@ impl Segment {
     }
 }
 
-/// The stage behind `from` that serves `kind` and reads `schema`.
+/// The stage behind `from` that serves `kind`.
 pub(crate) fn next_stage(
     chain: &[StageDescriptor],
     from: &str,
     kind: RequestKind,
-    schema: &str,
 ) -> Option<&'static str> {
     let at = chain.iter().position(|stage| stage.name == from)?;
     chain[at + 1..]
         .iter()
-        .find(|stage| stage.kinds.contains(&kind) && stage.input == schema)
+        .find(|stage| stage.kinds.contains(&kind))
         .map(|stage| stage.name)
 }
 

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use shiren_contract::policy::Scene;
 
-use crate::authority::Authority;
+use crate::asks::Asks;
 use crate::library::Library;
 use crate::model::{
     Bundle, Detect, EmbeddedLog, KafkaLog, Liveness, LogSettings, Models, Policy, Runtime, Segment,
@@ -70,7 +70,7 @@ pub(crate) fn build(values: &Values) -> Result<Topology, Undeclared> {
             subject_min_margin: number(values, "detect.subject_min_margin")?,
         },
         register: Register::read(values)?,
-        authority: Authority::read(values)?,
+        authority: Asks::read(values, "authority")?,
         library: Library::read(values)?,
         policy: Policy {
             versions_max: int(values, "policy.versions_max")?,

@@ -3,7 +3,7 @@
 //! Pure: text, environment and the program's stages come in as arguments. [`SETTINGS`] declares
 //! every setting once; reading, defaults, ranges and `docs/topology.md` follow from it.
 
-mod authority;
+mod asks;
 mod build;
 mod codes;
 mod environment;
@@ -21,7 +21,7 @@ mod settings;
 mod structure;
 mod values;
 
-pub use authority::Authority;
+pub use asks::Asks;
 pub use codes::CODES;
 pub use graph::{Format, graph};
 pub use hints::did_you_mean;

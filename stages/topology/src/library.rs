@@ -1,5 +1,6 @@
 //! The face library.
 
+use crate::asks::Asks;
 use crate::build::{Undeclared, int, text};
 use crate::values::Values;
 
@@ -20,20 +21,8 @@ pub struct Library {
     pub faces_per_person_max: usize,
     /// Most pictures of one import.
     pub import_max_faces: usize,
-    /// Longest wait for an answer, milliseconds.
-    pub ask_max_wait_ms: u64,
-    /// Longest single call, milliseconds.
-    pub call_max_wait_ms: u64,
-    /// Times an ask is made.
-    pub ask_max_attempts: u32,
-    /// Longest pause before the second attempt, milliseconds.
-    pub ask_backoff_ms: u64,
-    /// Failed calls in a row before it is left alone.
-    pub breaker_max_failures: u32,
-    /// How long it is left alone, milliseconds.
-    pub breaker_pause_ms: u64,
-    /// Calls under way at once.
-    pub calls_max: u32,
+    /// Bounds of what is asked of it.
+    pub asks: Asks,
 }
 
 /// Where the faces are.
@@ -73,13 +62,7 @@ impl Library {
             search_persons_max: int(values, "library.search_persons_max")?,
             faces_per_person_max: int(values, "library.faces_per_person_max")?,
             import_max_faces: int(values, "library.import_max_faces")?,
-            ask_max_wait_ms: int(values, "library.ask_max_wait_ms")?,
-            call_max_wait_ms: int(values, "library.call_max_wait_ms")?,
-            ask_max_attempts: int(values, "library.ask_max_attempts")?,
-            ask_backoff_ms: int(values, "library.ask_backoff_ms")?,
-            breaker_max_failures: int(values, "library.breaker_max_failures")?,
-            breaker_pause_ms: int(values, "library.breaker_pause_ms")?,
-            calls_max: int(values, "library.calls_max")?,
+            asks: Asks::read(values, "library")?,
         })
     }
 }
