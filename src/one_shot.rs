@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use bytes::Bytes;
 use shiren_contract::stage::Arrival;
 use shiren_log::{NewRecord, Record};
 use shiren_runtime::{Emitter, Segment, now_us};
@@ -60,12 +61,10 @@ impl OneShot {
     /// The record is larger than a topic would take it.
     pub fn record(&self, request: &Request) -> anyhow::Result<Record> {
         let (new, _) = requests::record(&self.tenant, Lane::Interactive, request)?;
-        if new.value.len() > self.emitter.max_record_bytes {
-            bail!(
-                "the request has {} bytes, a record at most {}",
-                new.value.len(),
-                self.emitter.max_record_bytes
-            );
+        let bytes = new.value.as_ref().map_or(0, Bytes::len);
+        if bytes > self.emitter.max_record_bytes {
+            let max = self.emitter.max_record_bytes;
+            bail!("the request has {bytes} bytes, a record at most {max}");
         }
         Ok(Record {
             partition: keys::partition(&new.key, self.partitions),
@@ -73,7 +72,7 @@ impl OneShot {
             offset: 0,
             append_time_us: now_us(),
             key: Some(new.key),
-            value: Some(new.value),
+            value: new.value,
             headers: Vec::new(),
         })
     }
@@ -107,12 +106,13 @@ impl OneShot {
         let record = self.record(request)?;
         let (mut verdict, mut results, mut evidence) = (None, None, None);
         for out in self.process(&record)? {
+            let value = out.value.unwrap_or_default();
             match Topic::parse(&out.topic) {
-                Some(Topic::Verdicts { .. }) => verdict = Some(Verdict::decode(&out.value)?),
-                Some(Topic::Results { .. }) => results = Some(Results::decode(&out.value)?),
-                Some(Topic::Evidence { .. }) => evidence = Some(Evidence::decode(&out.value)?),
+                Some(Topic::Verdicts { .. }) => verdict = Some(Verdict::decode(&value)?),
+                Some(Topic::Results { .. }) => results = Some(Results::decode(&value)?),
+                Some(Topic::Evidence { .. }) => evidence = Some(Evidence::decode(&value)?),
                 Some(Topic::DeadLetters { .. }) if verdict.is_none() => {
-                    let letter = DeadLetter::decode(&out.value)?;
+                    let letter = DeadLetter::decode(&value)?;
                     if letter.case_id.is_none() {
                         bail!("[{}] {}", letter.code, letter.detail);
                     }

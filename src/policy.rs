@@ -231,7 +231,7 @@ fn record(policy: &ScenePolicy) -> anyhow::Result<NewRecord> {
         topic: Arc::from(Topic::Policy.to_string()),
         partition: None,
         key: Bytes::from(keys::request(&policy.tenant, &policy.scene)),
-        value: Bytes::from(policy.encode()?),
+        value: Some(Bytes::from(policy.encode()?)),
         headers: Vec::new(),
     })
 }

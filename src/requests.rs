@@ -101,7 +101,7 @@ pub fn command(tenant: &str, mut request: Request) -> Result<(NewRecord, Id), Co
         topic: Arc::from(topic),
         partition: None,
         key: Bytes::from(key),
-        value: Bytes::from(request.encode()?),
+        value: Some(Bytes::from(request.encode()?)),
         headers: Vec::new(),
     };
     Ok((record, case))
@@ -122,7 +122,7 @@ pub fn record(tenant: &str, lane: Lane, request: &Request) -> Result<(NewRecord,
         topic: Arc::from(topic),
         partition: None,
         key: Bytes::from(keys::request(tenant, &request.request_id)),
-        value: Bytes::from(request.encode()?),
+        value: Some(Bytes::from(request.encode()?)),
         headers: Vec::new(),
     };
     Ok((record, case))

@@ -221,6 +221,19 @@ impl Site {
             let dead_letters = Topic::DeadLetters { tenant: tenant() };
             topics.push(spec(dead_letters, t.topics.dead_letters_retention_ms));
         }
+        for descriptor in &self.stages {
+            let keeps = descriptor.state.is_some() && t.chain.iter().any(|s| s == descriptor.name);
+            for lane in t.lanes.iter().filter(|_| keeps) {
+                let topic = Topic::State {
+                    stage: descriptor.name.to_owned(),
+                    lane: *lane,
+                };
+                topics.push(TopicSpec {
+                    compacted: true,
+                    ..spec(topic, t.topics.stages_retention_ms)
+                });
+            }
+        }
         for segment in t.segments.iter().skip(1) {
             for (stage, lane) in segment
                 .stages
@@ -291,6 +304,7 @@ impl Site {
                 rebuild_max_attempts: REBUILD_MAX_ATTEMPTS,
                 dead_letters_max_consecutive: t.runtime.dead_letters_max_consecutive,
                 max_resident_mib: t.runtime.max_resident_mib,
+                tick: Duration::from_millis(t.state.tick_ms),
             },
             vault,
             policy: PolicySource {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use shiren_admit::Admit;
 use shiren_authority_verify::AuthorityVerify;
 use shiren_contract::asking::AskingStage;
+use shiren_contract::keyed::KeyedStage;
 use shiren_contract::stage::{Stage, StageDescriptor};
 use shiren_decode::Decode;
 use shiren_detect::Detect;
@@ -20,7 +21,7 @@ use shiren_models::{
     Classifier, DetectorOptions, FaceDetector, FaceEmbedder, FaceMesh, Manifest, ModelError, Role,
 };
 use shiren_quality::QualityStage;
-use shiren_runtime::{AskBounds, BuildError, Registry};
+use shiren_runtime::{AskBounds, BuildError, Registry, StateBounds};
 use shiren_schemas::records::RequestKind;
 use shiren_stills::StillDecoder;
 
@@ -32,7 +33,7 @@ use crate::site::Site;
 #[must_use]
 pub fn descriptors() -> Vec<StageDescriptor> {
     vec![
-        Admit::DESCRIPTOR,
+        <Admit as KeyedStage>::DESCRIPTOR,
         Decode::DESCRIPTOR,
         Detect::DESCRIPTOR,
         QualityStage::DESCRIPTOR,
@@ -50,7 +51,10 @@ pub fn registry(site: &Arc<Site>) -> Registry {
     let library = SiteLibrary::new(site);
     let bounds = ask_bounds(&site.topology.library.asks);
     Registry::new()
-        .with(on(site, |site| Ok(build_admit(site))))
+        .with_keyed(state_bounds(site), {
+            let site = site.clone();
+            move || Ok(build_admit(&site))
+        })
         .with(on(site, |site| {
             Ok(Decode::new(
                 Box::new(StillDecoder::new()),
@@ -68,6 +72,14 @@ pub fn registry(site: &Arc<Site>) -> Registry {
             ask_bounds(&site.topology.authority),
             on_asking(site, build_authority_verify),
         )
+}
+
+fn state_bounds(site: &Site) -> StateBounds {
+    let state = site.topology.state;
+    StateBounds {
+        partition_max_keys: state.partition_max_keys,
+        partition_max_bytes: state.partition_max_bytes,
+    }
 }
 
 fn ask_bounds(settings: &shiren_topology::Asks) -> AskBounds {
@@ -113,7 +125,7 @@ fn build_admit(site: &Site) -> Admit {
     let behind = site
         .stages
         .iter()
-        .filter(|stage| stage.name != Admit::DESCRIPTOR.name)
+        .filter(|stage| stage.name != <Admit as KeyedStage>::DESCRIPTOR.name)
         .filter(in_chain);
     Admit::new(shiren_admit::Config {
         kinds: behind

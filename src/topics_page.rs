@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use shiren_contract::stage::StageDescriptor;
 use shiren_schemas::Wire;
 use shiren_schemas::records::{
-    AdmittedCase, DeadLetter, Evidence, FaceCase, Lane, LibraryChange, Mode, Request, Results,
-    ScenePolicy, StillCase, TemplateCase, Verdict,
+    AdmittedCase, DeadLetter, Evidence, FaceCase, Lane, LedgerEntry, LibraryChange, Mode, Request,
+    Results, ScenePolicy, StillCase, TemplateCase, Verdict,
 };
 use shiren_schemas::topics::Topic;
 use shiren_topology::{Absent, SETTINGS};
@@ -103,6 +103,14 @@ fn facts(topic: &Topic, input: &'static str) -> Facts {
             "enrol",
             "`shiren library list`, `show`, `export`, `rebuild`, `verify`",
         ),
+        Topic::State { .. } => facts(
+            input,
+            file_of(input),
+            COMPACTED,
+            Vec::new(),
+            "the stage of its name, with what it commits",
+            "the stage of its name, when partitions are assigned to it; internal",
+        ),
         Topic::Stage { .. } => facts(
             input,
             file_of(input),
@@ -141,6 +149,12 @@ fn topics() -> Vec<(Topic, &'static str)> {
     topics.push((Topic::Results { tenant: tenant() }, ""));
     topics.push((Topic::Evidence { tenant: tenant() }, ""));
     topics.push((Topic::DeadLetters { tenant: tenant() }, ""));
+    for descriptor in stages::descriptors() {
+        let stage = descriptor.name.to_owned();
+        if let Some(state) = descriptor.state {
+            topics.push((Topic::State { stage, lane }, state));
+        }
+    }
     topics.push((Topic::Policy, ""));
     topics.push((Topic::Library, ""));
     topics
@@ -153,6 +167,7 @@ fn file_of(input: &'static str) -> &'static str {
         StillCase::NAME => "detect",
         FaceCase::NAME => "embed",
         TemplateCase::NAME => "match",
+        LedgerEntry::NAME => "ledger",
         other => other,
     }
 }

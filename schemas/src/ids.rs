@@ -109,6 +109,19 @@ pub fn verdict(case: Id) -> Id {
     derive("verdict", &[Field::Id(case)])
 }
 
+/// Id of a timer, as the parent of what comes of it.
+#[must_use]
+pub fn timer(stage: &str, state_key: &str, due_us: i64) -> Id {
+    derive(
+        "timer",
+        &[
+            Field::Text(stage),
+            Field::Text(state_key),
+            Field::Number(due_us),
+        ],
+    )
+}
+
 /// Id of the dead letter of the record at this place.
 #[must_use]
 pub fn dead_letter(topic: &str, partition: i32, offset: i64) -> Id {
@@ -233,6 +246,7 @@ mod tests {
                 ),
                 ("library", 2) => library(text(0), text(1).parse().unwrap()),
                 ("verdict", 1) => verdict(text(0).parse().unwrap()),
+                ("timer", 3) => timer(text(0), text(1), number(2)),
                 ("dead_letter", 3) => {
                     dead_letter(text(0), i32::try_from(number(1)).unwrap(), number(2))
                 }

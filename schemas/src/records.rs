@@ -65,6 +65,7 @@ mod library;
 mod policy;
 mod request;
 mod stages;
+mod state;
 mod verdict;
 
 pub use findings::*;
@@ -73,4 +74,5 @@ pub use library::*;
 pub use policy::*;
 pub use request::*;
 pub use stages::*;
+pub use state::*;
 pub use verdict::*;

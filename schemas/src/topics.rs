@@ -43,6 +43,13 @@ pub enum Topic {
     Policy,
     /// `shiren.library`: the truth of the libraries, compacted.
     Library,
+    /// `shiren.state.<stage>.<lane>`: what a stage remembers, compacted.
+    State {
+        /// Stage.
+        stage: String,
+        /// Lane: each has workers, and so state, of its own.
+        lane: Lane,
+    },
     /// `shiren.<stage>.<lane>`: input of a stage that runs apart.
     Stage {
         /// Stage.
@@ -87,6 +94,10 @@ impl Topic {
             }),
             ["shiren", "policy"] => Some(Self::Policy),
             ["shiren", "library"] => Some(Self::Library),
+            ["shiren", "state", stage, lane] => Some(Self::State {
+                stage: (*stage).to_owned(),
+                lane: lane.parse().ok()?,
+            }),
             ["shiren", stage, lane] => Some(Self::Stage {
                 stage: (*stage).to_owned(),
                 lane: lane.parse().ok()?,
@@ -111,6 +122,7 @@ impl std::fmt::Display for Topic {
             Self::DeadLetters { tenant } => write!(f, "shiren.{tenant}.dead-letters"),
             Self::Policy => f.write_str("shiren.policy"),
             Self::Library => f.write_str("shiren.library"),
+            Self::State { stage, lane } => write!(f, "shiren.state.{stage}.{lane}"),
             Self::Stage { stage, lane } => write!(f, "shiren.{stage}.{lane}"),
         }
     }
@@ -134,6 +146,7 @@ mod tests {
             "shiren.detect.stream",
             "shiren.policy",
             "shiren.library",
+            "shiren.state.admit.interactive",
         ] {
             assert_eq!(Topic::parse(name).unwrap().to_string(), name);
         }

@@ -169,6 +169,9 @@ macro_rules! for_each_record {
         $do::<Evidence>();
         $do::<DeadLetter>();
         $do::<ScenePolicy>();
+        $do::<LibraryChange>();
+        $do::<StatePosition>();
+        $do::<LedgerEntry>();
     };
 }
 
@@ -222,6 +225,9 @@ fn fingerprints_are_the_specifications() {
     check::<Evidence>(&vectors);
     check::<DeadLetter>(&vectors);
     check::<ScenePolicy>(&vectors);
+    check::<LibraryChange>(&vectors);
+    check::<StatePosition>(&vectors);
+    check::<LedgerEntry>(&vectors);
 }
 
 /// The newest frozen version is the current schema: a change must add a version, not edit one.

@@ -32,7 +32,7 @@ a = derive("case", topic, "req-1")
 ids = [
     ("case", topic, "req-1"), ("case", topic, "请求-1"), ("case", topic, 3, 41),
     ("record", a, "decode", "next", 0), ("record", a, "detect", "next", 1),
-    ("verdict", a), ("dead_letter", topic, 0, 7),
+    ("verdict", a), ("dead_letter", topic, 0, 7), ("timer", "track", "default/door-1", 1700000000000000),
     ("library", "default", derive("case", "shiren.default.library-commands", "req-1")),
 ]
 keys = ["default/req-1", "default/请求-1", "a/b", "acme/0", "", "x" * 100] + [f"default/{i}" for i in range(20)]

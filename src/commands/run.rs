@@ -54,8 +54,8 @@ pub(crate) fn run(place: &Place, args: &RunArgs) -> anyhow::Result<ExitCode> {
         let _ = print_line(&format!("ready: {}", names.join(", ")));
     })?;
     eprintln!(
-        "drained: {} records, {} verdicts, {} dead letters, {} rebuilds",
-        summary.records, summary.verdicts, summary.dead_letters, summary.rebuilds
+        "drained: {} records, {} verdicts, {} dead letters, {} duplicates, {} rebuilds",
+        summary.records, summary.verdicts, summary.dead_letters, summary.absorbed, summary.rebuilds
     );
     Ok(ExitCode::SUCCESS)
 }

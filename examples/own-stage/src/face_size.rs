@@ -57,6 +57,7 @@ impl Stage for FaceSize {
         input: FaceCase::NAME,
         outputs: &[FaceCase::NAME],
         checks: &[policy::QUALITY],
+        state: None,
     };
 
     fn process(&mut self, mut case: FaceCase) -> Outcome {

@@ -53,7 +53,7 @@ impl Records {
             topic: Arc::clone(&self.topic),
             partition: None,
             key: Bytes::from(keys::request(TENANT, &request_id(number))),
-            value: Bytes::from(self.value(number)),
+            value: Some(Bytes::from(self.value(number))),
             headers: Vec::new(),
         }
     }

@@ -27,6 +27,7 @@ impl<const PLACE: usize> Stage for Relay<PLACE> {
         input: "AdmittedCase",
         outputs: &["AdmittedCase"],
         checks: &[],
+        state: None,
     };
 
     fn process(&mut self, input: Self::Input) -> Outcome {

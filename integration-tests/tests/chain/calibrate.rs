@@ -137,7 +137,7 @@ fn library(folder: &Path, sha256: &str, faces: &[(&str, f32)]) {
         topic: Topic::Library.to_string().into(),
         partition: None,
         key: key.into(),
-        value: change.encode().unwrap().into(),
+        value: Some(change.encode().unwrap().into()),
         headers: Vec::new(),
     };
     let mut records = vec![record(keys::library("default", STAFF), &head)];

@@ -101,7 +101,7 @@ fn admitted(id: &str, version: i64) -> NewRecord {
         topic: "shiren.decode.interactive".into(),
         partition: None,
         key: Bytes::from(keys::request("default", id)),
-        value: Bytes::from(case.encode().unwrap()),
+        value: Some(Bytes::from(case.encode().unwrap())),
         headers: Vec::new(),
     }
 }

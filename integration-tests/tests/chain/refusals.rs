@@ -82,7 +82,7 @@ fn record(request: &Request) -> NewRecord {
 /// One dead letter with this code and no verdict.
 fn only_dead(value: Vec<u8>, code: &str) {
     let mut new = record(&sound("unreadable"));
-    new.value = Bytes::from(value);
+    new.value = Some(Bytes::from(value));
     let came = process(vec![new], 0);
     let codes: Vec<_> = came
         .dead_letters

@@ -120,7 +120,7 @@ impl Chain {
             offset: 0,
             append_time_us: now_us(),
             key: Some(new.key),
-            value: Some(new.value),
+            value: new.value,
             headers: Vec::new(),
         }
     }
@@ -152,7 +152,7 @@ impl Chain {
             dead_letters: vec![],
         };
         for out in self.emitter.records(record, emissions, now_us()).unwrap() {
-            let value: &Bytes = &out.value;
+            let value: &Bytes = out.value.as_ref().unwrap();
             match Topic::parse(&out.topic) {
                 Some(Topic::Verdicts { .. }) => {
                     written.verdicts.push(Verdict::decode(value).unwrap())

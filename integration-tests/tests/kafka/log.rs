@@ -70,7 +70,7 @@ fn record(topic: &str, value: &str) -> NewRecord {
         topic: topic.into(),
         partition: None,
         key: "key".into(),
-        value: value.to_owned().into(),
+        value: Some(value.to_owned().into()),
         headers: vec![],
     }
 }

@@ -8,14 +8,15 @@ mod config;
 mod question;
 
 use shiren_contract::codes;
-use shiren_contract::stage::{Arrival, Input, Outcome, Rejection, Stage, StageDescriptor};
+use shiren_contract::keyed::{KeyedStage, Memory};
+use shiren_contract::stage::{Absorption, Arrival, Input, Outcome, Rejection, StageDescriptor};
 use shiren_contract::terminal::Terminal;
 use shiren_schemas::records::{
-    AdmittedCase, AdmittedPicture, Envelope, Lane, Picture, PictureContent, PictureRole,
-    ReferenceKind, Request, RequestKind,
+    AdmittedCase, AdmittedPicture, Envelope, Lane, LedgerEntry, Picture, PictureContent,
+    PictureRole, ReferenceKind, Request, RequestKind,
 };
 use shiren_schemas::topics::Topic;
-use shiren_schemas::{Id, Wire, ids, keys};
+use shiren_schemas::{Id, Sha256, Wire, ids, keys};
 
 pub use config::Config;
 pub use question::QuestionBounds;
@@ -36,8 +37,9 @@ impl Admit {
     }
 }
 
-impl Stage for Admit {
+impl KeyedStage for Admit {
     type Input = Arrival;
+    type State = LedgerEntry;
 
     const DESCRIPTOR: StageDescriptor = StageDescriptor {
         name: "admit",
@@ -45,9 +47,10 @@ impl Stage for Admit {
         input: <Arrival as Input>::SCHEMA,
         outputs: &[AdmittedCase::NAME],
         checks: &[],
+        state: Some(LedgerEntry::NAME),
     };
 
-    fn process(&mut self, arrival: Arrival) -> Outcome {
+    fn process(&mut self, arrival: Arrival, ledger: &mut Memory<'_, LedgerEntry>) -> Outcome {
         let Some(ingress) = Ingress::of(&arrival.topic) else {
             let what = format!("{} is no topic of requests", arrival.topic);
             return Outcome::DeadLetter(Rejection::new(codes::STAGE_FAILED, what));
@@ -67,6 +70,9 @@ impl Stage for Admit {
             return Outcome::terminal(terminal);
         }
         let envelope = self.envelope(&request, case, ingress, &arrival);
+        if let Some(outcome) = self.seen(&envelope, &value, ledger) {
+            return outcome;
+        }
         let pictures = if question::needs_pictures(&request) {
             pictures(request.kind, request.probe, request.reference)
         } else {
@@ -87,6 +93,47 @@ impl Stage for Admit {
                 Some(role),
             )),
         }
+    }
+
+    /// It is forgotten, and nothing comes of it.
+    fn fire(
+        &mut self,
+        _: &str,
+        _: LedgerEntry,
+        _: &mut Memory<'_, LedgerEntry>,
+    ) -> Option<Outcome> {
+        None
+    }
+}
+
+impl Admit {
+    /// Enters the request in the ledger; what to do with one that is in it.
+    fn seen(
+        &self,
+        case: &Envelope,
+        value: &[u8],
+        ledger: &mut Memory<'_, LedgerEntry>,
+    ) -> Option<Outcome> {
+        let payload_sha256 = Sha256::of(value);
+        let Some(first) = ledger.get(&case.request_id) else {
+            let scene = self.config.policies.of(case);
+            let ttl_us = scene.map_or(0, |scene| scene.request_ttl_ms.saturating_mul(1000));
+            let entry = LedgerEntry {
+                case_id: case.case_id,
+                payload_sha256,
+                forgotten_at: case.received_time.saturating_add(ttl_us),
+            };
+            ledger.put(&case.request_id, entry);
+            return None;
+        };
+        Some(if first.payload_sha256 == payload_sha256 {
+            Outcome::Absorbed(Absorption::Duplicate {
+                case: first.case_id,
+            })
+        } else {
+            let what = format!("case {} has this request_id", first.case_id);
+            Outcome::DeadLetter(Rejection::new(codes::IDEMPOTENCY_CONFLICT, what))
+        })
     }
 }
 

@@ -48,6 +48,7 @@ impl AskingStage for AuthorityVerify {
         input: TemplateCase::NAME,
         outputs: &[],
         checks: &[policy::IDENTITY, policy::PORTRAIT],
+        state: None,
     };
 
     fn ask(&mut self, case: &TemplateCase) -> Option<VerifyAsk> {

@@ -103,6 +103,7 @@ fn scene() -> Scene {
         allow_extrapolated: None,
         allow_advisory: None,
         expires_after_ms: 1000,
+        request_ttl_ms: 1000,
         deadline_ms: None,
         min_face_px: 40,
     }

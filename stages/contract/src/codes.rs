@@ -159,6 +159,8 @@ codes! {
     LIBRARY_OVER_LIMIT "library_over_limit" "Something for the face library is empty, too long or too many, or an option is out of range." "Raise the bound that the message names, or send less at once.";
     LIBRARY_DEADLINE_EXCEEDED "library_deadline_exceeded" "The deadline passed before the face library had answered; writes may have been done." "Repeat it: the same write has the same effect once.";
     LIBRARY_FAILED "library_failed" "The face library's engine broke or refused; the text says where." "Look at disk, memory, rights and API key; then start anew.";
+    // Requests that come again
+    IDEMPOTENCY_CONFLICT "idempotency_conflict" "A request_id that was used already, within its scene's request_ttl_ms, came with another payload; the first one stands." "Give each request an id of its own; send a request that is repeated byte for byte as it was.";
     // Rows of a register's import
     IMPORT_UNREADABLE "import_unreadable" "The table cannot be read." "Look at the file and its access rights.";
     IMPORT_NOT_UTF8 "import_not_utf8" "The table is not UTF-8 from the line that the message names on, so names would be garbled; nothing was imported." "Convert it: iconv -f GB18030 -t UTF-8, or save it as CSV UTF-8.";

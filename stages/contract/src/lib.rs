@@ -6,6 +6,7 @@ pub mod asking;
 pub mod authority;
 pub mod codes;
 pub mod judgement;
+pub mod keyed;
 pub mod library;
 pub mod policies;
 pub mod policy;

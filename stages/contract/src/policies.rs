@@ -107,6 +107,7 @@ mod tests {
             allow_extrapolated: None,
             allow_advisory: None,
             expires_after_ms: 1,
+            request_ttl_ms: 1,
             deadline_ms: None,
             min_face_px: 40,
         }

@@ -34,6 +34,9 @@ pub struct Scene {
     pub allow_advisory: Option<String>,
     /// A verdict is of no use later than this after received_time, milliseconds.
     pub expires_after_ms: i64,
+    /// How long a request is remembered, so that one that comes again is not answered again, milliseconds after its
+    /// received_time.
+    pub request_ttl_ms: i64,
     /// Deadline of a case that names none, milliseconds after received_time; `None`: no deadline.
     pub deadline_ms: Option<i64>,
     /// Smallest face width of interest, pixels of the upright picture.

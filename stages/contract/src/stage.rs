@@ -8,7 +8,7 @@ use nonempty::NonEmpty;
 use shiren_schemas::records::{
     AdmittedCase, Envelope, FaceCase, RequestKind, StillCase, TemplateCase,
 };
-use shiren_schemas::{CodecError, Wire};
+use shiren_schemas::{CodecError, Id, Wire};
 
 use crate::codes::{self, Code};
 use crate::sealing::{Sealable, Secret};
@@ -27,6 +27,8 @@ pub struct StageDescriptor {
     pub outputs: &'static [&'static str],
     /// Checks that it answers (`comparison`, `liveness`, `quality` ...).
     pub checks: &'static [&'static str],
+    /// Schema of what it keeps by key ([`crate::keyed::KeyedStage`]); `None`: it remembers nothing.
+    pub state: Option<&'static str>,
 }
 
 /// A record as it came from the log.
@@ -202,6 +204,18 @@ pub enum Outcome {
     Terminal(Box<Terminal>),
     /// There is no readable case; the record is kept for the operator.
     DeadLetter(Rejection),
+    /// The record belongs to a case that another record ends, or has ended.
+    Absorbed(Absorption),
+}
+
+/// Why a record has no end of its own, and which case must have one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absorption {
+    /// The same request came before.
+    Duplicate {
+        /// Its case.
+        case: Id,
+    },
 }
 
 impl Outcome {

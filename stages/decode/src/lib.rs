@@ -60,6 +60,7 @@ impl Stage for Decode {
         input: AdmittedCase::NAME,
         outputs: &[StillCase::NAME],
         checks: &[],
+        state: None,
     };
 
     fn process(&mut self, case: AdmittedCase) -> Outcome {

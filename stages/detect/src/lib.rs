@@ -283,6 +283,7 @@ impl Stage for Detect {
         input: StillCase::NAME,
         outputs: &[FaceCase::NAME],
         checks: &[],
+        state: None,
     };
 
     fn process(&mut self, case: StillCase) -> Outcome {

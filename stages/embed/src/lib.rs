@@ -78,6 +78,7 @@ impl Stage for Embed {
         input: FaceCase::NAME,
         outputs: &[TemplateCase::NAME],
         checks: &[],
+        state: None,
     };
 
     fn process(&mut self, mut case: FaceCase) -> Outcome {

@@ -37,6 +37,7 @@ impl AskingStage for Enrol {
         input: TemplateCase::NAME,
         outputs: &[],
         checks: &[],
+        state: None,
     };
 
     fn ask(&mut self, case: &TemplateCase) -> Option<ChangeAsk> {

@@ -170,6 +170,7 @@ impl Stage for Liveness {
         input: FaceCase::NAME,
         outputs: &[FaceCase::NAME],
         checks: &[policy::LIVENESS],
+        state: None,
     };
 
     fn process(&mut self, mut case: FaceCase) -> Outcome {

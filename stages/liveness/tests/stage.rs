@@ -98,6 +98,7 @@ fn stage(case: &Case) -> Liveness {
         allow_extrapolated: None,
         allow_advisory: case.allow_advisory.clone(),
         expires_after_ms: 1000,
+        request_ttl_ms: 1000,
         deadline_ms: None,
         min_face_px: 40,
     };

@@ -69,6 +69,7 @@ impl AskingStage for Match {
         input: TemplateCase::NAME,
         outputs: &[],
         checks: &[policy::COMPARISON],
+        state: None,
     };
 
     fn ask(&mut self, case: &TemplateCase) -> Option<SearchAsk> {

@@ -187,6 +187,7 @@ impl Stage for QualityStage {
         input: FaceCase::NAME,
         outputs: &[FaceCase::NAME],
         checks: &[policy::QUALITY],
+        state: None,
     };
 
     fn process(&mut self, mut case: FaceCase) -> Outcome {

@@ -81,6 +81,7 @@ impl Emitter {
                 Emission::Dead { stage, rejection } => {
                     records.push(self.dead_letter(origin, stage, &rejection, None)?);
                 }
+                Emission::Absorbed(_) => {}
             }
         }
         Ok(records)
@@ -318,7 +319,7 @@ fn new_record(
         topic: Arc::from(topic.to_string()),
         partition: None,
         key,
-        value: Bytes::from(value),
+        value: Some(Bytes::from(value)),
         headers,
     }
 }

@@ -7,21 +7,25 @@ mod asker;
 mod emission;
 mod ends;
 mod global_table;
+mod keeper;
 mod passage;
 mod registry;
 mod resident;
 mod run;
 mod segment;
+mod states;
 mod trace_context;
 mod worker;
 
 pub use asker::AskBounds;
 pub use emission::{EmissionError, Emitter, VERDICT_HEADERS};
 pub use global_table::GlobalTable;
+pub use passage::{Taken, Timer};
 pub use registry::{BuildError, Registry, StageFactory};
 pub use resident::{peak_resident_bytes, resident_bytes};
 pub use run::{Drain, Options, PolicySource, Runtime, RuntimeError, SegmentOptions, Summary};
 pub use segment::{Emission, Segment, SegmentError};
+pub use states::StateBounds;
 pub use worker::WorkerBounds;
 
 /// Microseconds since the Unix epoch: the one place where the wall clock is read.

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use shiren_contract::asking::{AskFailure, AskingStage, Port};
 use shiren_contract::codes;
+use shiren_contract::keyed::{KeyedStage, Memory};
 use shiren_contract::seal::{Vault, VaultError};
 use shiren_contract::sealing;
 use shiren_contract::stage::{Arrival, Input, Message, Outcome, Rejection, Stage, StageDescriptor};
 use shiren_schemas::records::Envelope;
 
 use crate::asker::{AskBounds, Asker, Interrupted, Patience};
+use crate::states::{AnyStates, Source, StateBounds, States};
 
 /// A stage that could not be built: what, where, what to do.
 pub type BuildError = Box<dyn std::error::Error + Send + Sync>;
@@ -87,6 +89,28 @@ impl Registry {
         self
     }
 
+    /// Adds a stage that remembers, within `bounds`; one of the same name is replaced.
+    #[must_use]
+    pub fn with_keyed<S: KeyedStage>(
+        mut self,
+        bounds: StateBounds,
+        build: impl Fn() -> Result<S, BuildError> + Send + Sync + 'static,
+    ) -> Self {
+        self.factories
+            .retain(|known| known.descriptor.name != S::DESCRIPTOR.name);
+        let build = move || -> Result<Box<dyn AnyStage>, BuildError> {
+            Ok(Box::new(Keyed {
+                stage: build()?,
+                bounds,
+            }))
+        };
+        self.factories.push(StageFactory {
+            descriptor: S::DESCRIPTOR,
+            build: Arc::new(build),
+        });
+        self
+    }
+
     /// The stage of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&StageFactory> {
@@ -109,8 +133,18 @@ pub(crate) trait AnyStage: Send {
     /// The output of a fused predecessor as input.
     fn accept(&self, message: Box<dyn Message>) -> Option<AnyInput>;
 
-    /// Decides, or says what must be asked first. `None` when the input is of another stage.
-    fn process(&mut self, input: AnyInput) -> Option<Progress>;
+    /// Decides, or says what must be asked first. `None` when the input is of another stage, or what it remembers.
+    fn process(&mut self, input: AnyInput, remembered: Remembered<'_>) -> Option<Progress>;
+
+    /// A place for what it remembers; `None`: nothing.
+    fn states(&self) -> Option<Box<dyn AnyStates>> {
+        None
+    }
+
+    /// Fires the timers of the partition that are due by this event time. `None` when what it remembers is of another stage.
+    fn fire_due(&mut self, _remembered: Remembered<'_>, _event_time_us: i64) -> Option<Vec<Fired>> {
+        Some(Vec::new())
+    }
 
     /// Asks for the records of a bundle: one reply each, in order.
     fn ask(
@@ -125,6 +159,16 @@ pub(crate) trait AnyStage: Send {
     fn decide(&mut self, _input: AnyInput, _reply: AnyReply) -> Option<Outcome> {
         None
     }
+}
+
+/// What a stage remembers, and the partition that it is about.
+pub(crate) type Remembered<'a> = Option<(&'a mut (dyn AnyStates + 'static), &'a Source)>;
+
+/// A timer that fired, and what became of it.
+pub(crate) struct Fired {
+    pub(crate) key: Arc<str>,
+    pub(crate) due_us: i64,
+    pub(crate) outcome: Outcome,
 }
 
 /// An ask whose type only its stage knows.
@@ -173,7 +217,7 @@ impl<S: Stage> AnyStage for Pure<S> {
         accept::<S::Input>(message)
     }
 
-    fn process(&mut self, input: AnyInput) -> Option<Progress> {
+    fn process(&mut self, input: AnyInput, _: Remembered<'_>) -> Option<Progress> {
         let input = input.value.downcast::<S::Input>().ok()?;
         Some(Progress::Decided(Box::new(self.0.process(*input))))
     }
@@ -194,7 +238,7 @@ impl<S: AskingStage> AnyStage for Asking<S> {
         accept::<S::Input>(message)
     }
 
-    fn process(&mut self, input: AnyInput) -> Option<Progress> {
+    fn process(&mut self, input: AnyInput, _: Remembered<'_>) -> Option<Progress> {
         let record = input.value.downcast::<S::Input>().ok()?;
         Some(match self.stage.ask(&record) {
             Some(ask) => Progress::Asks {
@@ -228,6 +272,59 @@ impl<S: AskingStage> AnyStage for Asking<S> {
         let input = input.value.downcast::<S::Input>().ok()?;
         let reply = reply.downcast::<Result<S::Reply, AskFailure>>().ok()?;
         Some(self.stage.decide(*input, Some(*reply)))
+    }
+}
+
+/// A stage that remembers.
+struct Keyed<S> {
+    stage: S,
+    bounds: StateBounds,
+}
+
+impl<S: KeyedStage> AnyStage for Keyed<S> {
+    fn read(&self, arrival: Arrival, vault: Option<&dyn Vault>) -> Result<AnyInput, Unread> {
+        read::<S::Input>(arrival, vault)
+    }
+
+    fn accept(&self, message: Box<dyn Message>) -> Option<AnyInput> {
+        accept::<S::Input>(message)
+    }
+
+    fn process(&mut self, input: AnyInput, remembered: Remembered<'_>) -> Option<Progress> {
+        let input = input.value.downcast::<S::Input>().ok()?;
+        let (states, source) = remembered?;
+        let states = states.as_any().downcast_mut::<States<S::State>>()?;
+        let mut memory = Memory::new(states.part(source));
+        let outcome = self.stage.process(*input, &mut memory);
+        let changes = memory.into_changes();
+        states.apply(source, changes).ok()?;
+        Some(Progress::Decided(Box::new(outcome)))
+    }
+
+    fn states(&self) -> Option<Box<dyn AnyStates>> {
+        Some(Box::new(States::<S::State>::new(self.bounds)))
+    }
+
+    fn fire_due(&mut self, remembered: Remembered<'_>, event_time_us: i64) -> Option<Vec<Fired>> {
+        let (states, source) = remembered?;
+        let states = states.as_any().downcast_mut::<States<S::State>>()?;
+        let mut fired = Vec::new();
+        // A stage that sets a timer in the past does not fire it at once: there is no end to that.
+        for _ in 0..states.part(source).len() {
+            let Some(due) = states.pop_due(source, event_time_us) else {
+                break;
+            };
+            let mut memory = Memory::new(states.part(source));
+            let outcome = self.stage.fire(&due.key, due.state, &mut memory);
+            let changes = memory.into_changes();
+            states.apply(source, changes).ok()?;
+            fired.extend(outcome.map(|outcome| Fired {
+                key: due.key,
+                due_us: due.due_us,
+                outcome,
+            }));
+        }
+        Some(fired)
     }
 }
 

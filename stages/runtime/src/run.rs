@@ -13,6 +13,7 @@ use shiren_schemas::topics::Topic;
 
 use crate::emission::{EmissionError, Emitter};
 use crate::global_table::GlobalTable;
+use crate::keeper::Keeper;
 use crate::registry::{BuildError, Registry};
 use crate::resident::resident_bytes;
 use crate::segment::{Segment, SegmentError};
@@ -106,6 +107,8 @@ pub struct Summary {
     pub verdicts: u64,
     /// Dead letters committed.
     pub dead_letters: u64,
+    /// Records of cases that other records ended: requests that came again.
+    pub absorbed: u64,
     /// `traceparent` headers that could not be read.
     pub bad_trace_headers: u64,
     /// Times a worker was built anew.
@@ -118,6 +121,7 @@ impl Summary {
         self.bundles += other.bundles;
         self.verdicts += other.verdicts;
         self.dead_letters += other.dead_letters;
+        self.absorbed += other.absorbed;
         self.bad_trace_headers += other.bad_trace_headers;
         self.rebuilds += other.rebuilds;
     }
@@ -173,6 +177,42 @@ pub enum RuntimeError {
         resident_mib: u64,
         /// Bound, MiB.
         max_mib: u64,
+    },
+    /// A record of a changelog cannot be read.
+    #[error(
+        "state_unreadable: {topic}/{partition} at offset {offset}: {what}. A newer version may have written it: run that one. What is committed stays in the log"
+    )]
+    StateUnreadable {
+        /// Changelog.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Offset.
+        offset: i64,
+        /// What is wrong.
+        what: String,
+    },
+    /// The state is not of the committed offset.
+    #[error(
+        "state_elsewhere: {stage} has seen {topic}/{partition} up to offset {state:?}, the group has committed {committed:?}: they were changed apart, by hand or by a backup. Nothing is processed on state that does not belong to it: docs/state.md says how to go on"
+    )]
+    StateElsewhere {
+        /// Stage.
+        stage: &'static str,
+        /// Input topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Next offset by the state.
+        state: Option<i64>,
+        /// Next offset by the group.
+        committed: Option<i64>,
+    },
+    /// A stage panicked at a timer.
+    #[error("{stage} failed at a timer")]
+    Timer {
+        /// Stage.
+        stage: &'static str,
     },
     /// A worker thread panicked or could not be started.
     #[error("worker {0} stopped unexpectedly")]
@@ -351,6 +391,8 @@ impl Runtime {
             bounds: options.bounds,
             drain: drain.clone(),
             partitions: HashMap::new(),
+            keeper: Keeper::new(lane),
+            ticked: Instant::now(),
             summary: Summary::default(),
             dead_letters_in_a_row: 0,
         }
@@ -441,6 +483,7 @@ impl From<SegmentError> for RuntimeError {
         match error {
             SegmentError::Build(error) => Self::Build(error),
             SegmentError::Vault(error) => Self::Vault(error),
+            SegmentError::Timer { stage } => Self::Timer { stage },
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A run of adjacent stages without a topic between them.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use opentelemetry::Context;
 use shiren_contract::seal::{Vault, VaultError};
-use shiren_contract::stage::{Arrival, Message, Outcome, Rejection, StageDescriptor};
+use shiren_contract::stage::{Absorption, Arrival, Message, Outcome, Rejection, StageDescriptor};
 use shiren_contract::terminal::Terminal;
 use shiren_log::kill_point;
 use shiren_schemas::ids;
@@ -15,10 +16,13 @@ use shiren_schemas::records::{Envelope, RequestKind, StageTiming};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::ends::{closed, deadline_exceeded, failed, fault, overdue, policy_version_unknown};
-use crate::passage::{Passage, Place, Step, Waiting, patience};
+use crate::passage::{Passage, Place, Step, Taken, Waiting, patience};
 use crate::registry::{AnyStage, BuildError, Progress, Registry, StageFactory, Unread};
 use crate::run::PolicySource;
+use crate::states::{AnyStates, Source};
 use crate::trace_context;
+
+mod remembering;
 
 /// What a segment makes of a record, before it is put into records of the log.
 pub enum Emission {
@@ -45,11 +49,17 @@ pub enum Emission {
         /// Why.
         rejection: Rejection,
     },
+    /// A record of a case that another one ends: nothing is written.
+    Absorbed(Absorption),
 }
 
 /// Built stages of one segment, with the chain they are a part of.
 pub struct Segment {
     stages: Vec<(StageFactory, Box<dyn AnyStage>)>,
+    /// What each of them remembers.
+    states: Vec<Option<Box<dyn AnyStates>>>,
+    /// The latest append time seen of each partition, or later where it was idle.
+    event_times_us: HashMap<Source, i64>,
     /// The whole chain in order.
     chain: Vec<StageDescriptor>,
     /// Where versions of the policy are waited for; a lone segment does not wait.
@@ -64,6 +74,12 @@ pub enum SegmentError {
     /// A stage panicked and could not be built anew.
     #[error("a stage could not be built: {0}")]
     Build(BuildError),
+    /// A timer's state was lost with a panic.
+    #[error("{stage} failed at a timer; the worker begins anew from what is committed")]
+    Timer {
+        /// Stage.
+        stage: &'static str,
+    },
     /// The vault cannot be used.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -96,8 +112,10 @@ impl Segment {
                 let stage = factory.build()?;
                 Ok((factory, stage))
             })
-            .collect::<Result<_, BuildError>>()?;
+            .collect::<Result<Vec<_>, BuildError>>()?;
         Ok(Self {
+            states: stages.iter().map(|(_, stage)| stage.states()).collect(),
+            event_times_us: HashMap::new(),
             stages,
             chain,
             policy: None,
@@ -114,7 +132,8 @@ impl Segment {
         self
     }
 
-    /// Takes one record through the segment: a bundle of one, which waits for no dependency beyond its bounds.
+    /// Takes one record through the segment: a bundle of one, which waits for no dependency beyond its bounds, and of which
+    /// nothing is remembered.
     ///
     /// # Errors
     /// As [`Segment::process_bundle`].
@@ -128,8 +147,12 @@ impl Segment {
             std::thread::sleep(pause);
             false
         };
-        let bundle = self.process_bundle(vec![(arrival, context)], now_us, &wait)?;
-        Ok(bundle.into_iter().flatten().flatten().collect())
+        let taken = self.process_bundle(vec![(arrival, context)], now_us, &wait)?;
+        self.forget();
+        Ok(taken
+            .into_iter()
+            .flat_map(|taken| taken.records.into_iter().flatten())
+            .collect())
     }
 
     /// Takes the records of a bundle through the segment in their order: what each became. At an asking stage all that
@@ -143,19 +166,24 @@ impl Segment {
         records: Vec<(Arrival, Context)>,
         now_us: i64,
         wait: &dyn Fn(Duration) -> bool,
-    ) -> Result<Option<Vec<Vec<Emission>>>, SegmentError> {
-        let mut passage = Passage {
-            now_us,
-            begun: Instant::now(),
-            steps: Vec::new(),
-            waiting: Vec::new(),
-            emissions: Vec::with_capacity(records.len()),
-        };
+    ) -> Result<Option<Taken>, SegmentError> {
+        let source = |(arrival, _): &(Arrival, Context)| (arrival.topic.clone(), arrival.partition);
+        let mut passage = Passage::new(now_us, records.iter().map(source).collect());
         for (record, (arrival, context)) in records.into_iter().enumerate() {
-            passage.emissions.push(Vec::with_capacity(1));
+            let source = passage.sources[record].clone();
+            self.fire_due(&source, arrival.append_time_us, &mut passage)?;
             self.enter(record, arrival, context, &mut passage)?;
             self.advance(&mut passage)?;
         }
+        self.finish(passage, wait)
+    }
+
+    /// Asks for all that wait, until nothing does.
+    fn finish(
+        &mut self,
+        mut passage: Passage,
+        wait: &dyn Fn(Duration) -> bool,
+    ) -> Result<Option<Taken>, SegmentError> {
         while let Some(stage) = passage.waiting.iter().map(|one| one.stage).min() {
             let (at_stage, others) = std::mem::take(&mut passage.waiting)
                 .into_iter()
@@ -165,7 +193,7 @@ impl Segment {
                 return Ok(None);
             }
         }
-        Ok(Some(passage.emissions))
+        Ok(Some(passage.taken()))
     }
 
     /// Reads a record at the segment's first stage.
@@ -228,7 +256,10 @@ impl Segment {
         let started = Instant::now();
         let progress = span.in_scope(|| {
             let stage = &mut self.stages[step.stage].1;
-            catch_unwind(AssertUnwindSafe(|| stage.process(step.input)))
+            let source = &passage.sources[step.record];
+            let states = self.states[step.stage].as_deref_mut();
+            let remembered = states.map(|states| (states, source));
+            catch_unwind(AssertUnwindSafe(|| stage.process(step.input, remembered)))
         });
         let context = if span.is_none() {
             step.context
@@ -240,6 +271,7 @@ impl Segment {
             stage: step.stage,
             context,
             spent: started.elapsed(),
+            parent: None,
         };
         match progress {
             Ok(Some(Progress::Asks { input, ask })) => {
@@ -294,6 +326,7 @@ impl Segment {
                 stage,
                 context,
                 spent: spent + round + started.elapsed(),
+                parent: None,
             };
             self.came_to(place, case, decided, passage)?;
             self.advance(passage)?;
@@ -334,9 +367,8 @@ impl Segment {
                 for (index, out) in outs.into_iter().enumerate() {
                     let mut message = out.message;
                     let envelope = message.envelope_mut();
-                    let parent = case
-                        .as_ref()
-                        .map_or(envelope.case_id, |case| case.record_id);
+                    let of_case = case.as_ref().map(|case| case.record_id);
+                    let parent = of_case.or(place.parent).unwrap_or(envelope.case_id);
                     envelope.record_id = ids::record(parent, stage, out.name, index);
                     envelope.trail.push(timing.clone());
                     self.route(&place, message, passage);
@@ -348,6 +380,9 @@ impl Segment {
             }
             Outcome::DeadLetter(rejection) => {
                 passage.emissions[place.record].push(Emission::Dead { stage, rejection });
+            }
+            Outcome::Absorbed(absorption) => {
+                passage.emissions[place.record].push(Emission::Absorbed(absorption));
             }
         }
         Ok(())

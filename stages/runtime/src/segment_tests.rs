@@ -28,6 +28,7 @@ impl Stage for Head {
         input: <Arrival as Input>::SCHEMA,
         outputs: &[StillCase::NAME],
         checks: &[],
+        state: None,
     };
 
     fn process(&mut self, arrival: Arrival) -> Outcome {
@@ -56,6 +57,7 @@ impl AskingStage for Asker {
         input: StillCase::NAME,
         outputs: &[],
         checks: &[],
+        state: None,
     };
 
     fn ask(&mut self, case: &StillCase) -> Option<String> {
@@ -165,7 +167,7 @@ fn arrivals(ids: &[&str]) -> Vec<(Arrival, Context)> {
 }
 
 /// Decision and reasons of each record's one end.
-fn ends(bundle: Vec<Vec<Emission>>) -> Vec<(Decision, Vec<String>)> {
+fn ends(taken: Taken) -> Vec<(Decision, Vec<String>)> {
     let end = |mut emissions: Vec<Emission>| {
         assert_eq!(emissions.len(), 1);
         match emissions.remove(0) {
@@ -173,7 +175,7 @@ fn ends(bundle: Vec<Vec<Emission>>) -> Vec<(Decision, Vec<String>)> {
             _ => panic!("no end"),
         }
     };
-    bundle.into_iter().map(end).collect()
+    taken.records.into_iter().map(end).collect()
 }
 
 fn go_on(_pause: Duration) -> bool {

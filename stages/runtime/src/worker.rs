@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use shiren_contract::stage::Arrival;
 use shiren_log::{
     Bundle, Commit, Log, LogError, NewRecord, Record, Worker, WorkerOptions, kill_point,
 };
 
 use crate::emission::Emitter;
+use crate::keeper::{Keeper, Reached};
 use crate::now_us;
+use crate::passage::Timer;
 use crate::resident::resident_bytes;
 use crate::run::{Drain, RuntimeError, Summary};
 use crate::segment::{Emission, Segment};
@@ -20,6 +23,9 @@ use crate::trace_context;
 const BACKOFF_START: Duration = Duration::from_millis(100);
 /// Longest such pause.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// Offset of what no record of the log gave rise to.
+const NO_OFFSET: i64 = -1;
 
 /// Bounds of a worker loop.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +38,8 @@ pub struct WorkerBounds {
     pub dead_letters_max_consecutive: u32,
     /// Resident memory of the process beyond which it stops, MiB.
     pub max_resident_mib: u64,
+    /// Least pause between two looks for timers of idle partitions.
+    pub tick: Duration,
 }
 
 /// A worker loop, ready to run.
@@ -43,6 +51,9 @@ pub(crate) struct WorkerLoop {
     pub(crate) bounds: WorkerBounds,
     pub(crate) drain: Drain,
     pub(crate) partitions: HashMap<Arc<str>, i32>,
+    pub(crate) keeper: Keeper,
+    /// When idle partitions were last looked at.
+    pub(crate) ticked: Instant,
     pub(crate) summary: Summary,
     pub(crate) dead_letters_in_a_row: u32,
 }
@@ -56,9 +67,12 @@ enum Left {
 /// What a bundle became.
 struct Computed {
     outputs: Vec<NewRecord>,
+    /// Up to where each partition is then.
+    reached: Reached,
     dead_letters_in_a_row: u32,
     dead_letters: u64,
     verdicts: u64,
+    absorbed: u64,
     bad_trace_headers: u64,
 }
 
@@ -68,7 +82,7 @@ impl Computed {
         let dead = emissions.iter().any(|emission| match emission {
             Emission::Dead { .. } => true,
             Emission::Closed { terminal, .. } => terminal.dead_letter,
-            Emission::Forward { .. } => false,
+            Emission::Forward { .. } | Emission::Absorbed(_) => false,
         });
         self.dead_letters += u64::from(dead);
         self.dead_letters_in_a_row = if dead {
@@ -81,6 +95,11 @@ impl Computed {
             .filter(|e| matches!(e, Emission::Closed { .. }))
             .count();
         self.verdicts += closed as u64;
+        let absorbed = emissions
+            .iter()
+            .filter(|e| matches!(e, Emission::Absorbed(_)))
+            .count();
+        self.absorbed += absorbed as u64;
     }
 }
 
@@ -103,6 +122,7 @@ impl WorkerLoop {
                         Err(RuntimeError::Log(error @ LogError::Unavailable { .. })) => {
                             error.to_string()
                         }
+                        Err(error @ RuntimeError::Timer { .. }) => error.to_string(),
                         Err(error) => return Err(error),
                     }
                 }
@@ -136,31 +156,136 @@ impl WorkerLoop {
     }
 
     fn session(&mut self, worker: &mut dyn Worker) -> Result<Left, RuntimeError> {
+        // A worker that is built anew remembers nothing of the one before.
+        self.keeper.forget(&mut self.segment);
         loop {
             if self.drain.requested() {
                 return Ok(Left::Drained);
             }
-            let Some(bundle) = worker.next_bundle()? else {
-                continue;
+            let left = match worker.next_bundle()? {
+                Some(bundle) => self.bundle(worker, &bundle)?,
+                None => self.tick(worker)?,
             };
-            kill_point("polled");
-            let Some(computed) = self.compute(&bundle)? else {
-                return Ok(Left::Drained);
-            };
-            kill_point("computed");
-            match self.commit(worker, &bundle, &computed.outputs)? {
-                Commit::Done => {
-                    self.count(&bundle, &computed)?;
-                    self.check_memory()?;
-                }
-                Commit::Revoked => {
-                    tracing::info!(
-                        group = self.options.group,
-                        "the bundle's partitions were revoked; dropped"
-                    );
-                }
-                Commit::Retry | Commit::Rebuild => return Ok(Left::Rebuild),
+            if let Some(left) = left {
+                return Ok(left);
             }
+        }
+    }
+
+    /// One bundle: computed and committed, or dropped.
+    fn bundle(
+        &mut self,
+        worker: &mut dyn Worker,
+        bundle: &Bundle,
+    ) -> Result<Option<Left>, RuntimeError> {
+        kill_point("polled");
+        if !self.is_restored(worker, bundle.generation)? {
+            return Ok(None);
+        }
+        let Some(computed) = self.compute(bundle)? else {
+            return Ok(Some(Left::Drained));
+        };
+        kill_point("computed");
+        let commit = self.commit(|outputs| worker.commit(bundle, outputs), &computed.outputs)?;
+        self.settle(commit, bundle.records.len(), &computed)
+    }
+
+    /// Fires the timers of idle partitions.
+    fn tick(&mut self, worker: &mut dyn Worker) -> Result<Option<Left>, RuntimeError> {
+        if !self.segment.is_keyed() || self.ticked.elapsed() < self.bounds.tick {
+            return Ok(None);
+        }
+        self.ticked = Instant::now();
+        let generation = worker.assignment()?.generation;
+        if !self.is_restored(worker, generation)? {
+            return Ok(None);
+        }
+        let mut positions = Vec::new();
+        let mut computed = self.nothing();
+        for (source, event_time_us, position) in self.keeper.due(&self.segment) {
+            // Records that wait have come before the timer.
+            if !worker.at_end(&source.0, source.1)? {
+                continue;
+            }
+            let (now_us, wait) = (now_us(), self.wait());
+            let taken = self.segment.tick(&source, event_time_us, now_us, &wait)?;
+            let Some(taken) = taken else {
+                return Ok(Some(Left::Drained));
+            };
+            self.emit_timers(taken.timers, &mut computed)?;
+            computed.reached.insert(source, position.next);
+            positions.push(position);
+        }
+        if positions.is_empty() {
+            return Ok(None);
+        }
+        let kept = self.keeper.records(&mut self.segment, &computed.reached)?;
+        computed.outputs.extend(kept);
+        let between = |outputs| worker.commit_between(generation, &positions, outputs);
+        let commit = self.commit(between, &computed.outputs)?;
+        self.settle(commit, 0, &computed)
+    }
+
+    /// Whether the state of this assignment is here; reads it where it is not. False when the assignment has changed
+    /// meanwhile.
+    fn is_restored(
+        &mut self,
+        worker: &mut dyn Worker,
+        generation: u64,
+    ) -> Result<bool, RuntimeError> {
+        if !self.segment.is_keyed() || self.keeper.holds(generation) {
+            return Ok(true);
+        }
+        let assignment = worker.assignment()?;
+        let log = self.log.as_ref();
+        self.keeper.restore(log, &mut self.segment, &assignment)?;
+        Ok(self.keeper.holds(generation))
+    }
+
+    /// What a commit came to.
+    fn settle(
+        &mut self,
+        commit: Commit,
+        records: usize,
+        computed: &Computed,
+    ) -> Result<Option<Left>, RuntimeError> {
+        match commit {
+            Commit::Done => {
+                self.keeper.committed(&computed.reached);
+                self.count(records, computed)?;
+                self.check_memory()?;
+                Ok(None)
+            }
+            Commit::Revoked => {
+                self.keeper.forget(&mut self.segment);
+                tracing::info!(
+                    group = self.options.group,
+                    "the bundle's partitions were revoked; dropped"
+                );
+                Ok(None)
+            }
+            Commit::Retry | Commit::Rebuild => Ok(Some(Left::Rebuild)),
+        }
+    }
+
+    fn nothing(&self) -> Computed {
+        Computed {
+            outputs: Vec::new(),
+            reached: Reached::new(),
+            dead_letters_in_a_row: self.dead_letters_in_a_row,
+            dead_letters: 0,
+            verdicts: 0,
+            absorbed: 0,
+            bad_trace_headers: 0,
+        }
+    }
+
+    /// Pauses at most so long, and says whether the worker drains.
+    fn wait(&self) -> impl Fn(Duration) -> bool + 'static {
+        let drain = self.drain.clone();
+        move |pause| {
+            drain.wait(pause);
+            drain.requested()
         }
     }
 
@@ -168,44 +293,60 @@ impl WorkerLoop {
     /// a dependency is awaited.
     fn compute(&mut self, bundle: &Bundle) -> Result<Option<Computed>, RuntimeError> {
         let now_us = now_us();
-        let mut computed = Computed {
-            outputs: Vec::with_capacity(bundle.records.len() * 2),
-            dead_letters_in_a_row: self.dead_letters_in_a_row,
-            dead_letters: 0,
-            verdicts: 0,
-            bad_trace_headers: 0,
-        };
+        let mut computed = self.nothing();
         let mut arrivals = Vec::with_capacity(bundle.records.len());
         for record in &bundle.records {
             let (context, bad) = trace_context::extract(&record.headers);
             computed.bad_trace_headers += u64::from(bad);
             arrivals.push((self.arrival(record)?, context));
+            let source = (record.topic.clone(), record.partition);
+            computed.reached.insert(source, record.offset + 1);
         }
-        let drain = self.drain.clone();
-        let wait = move |pause| {
-            drain.wait(pause);
-            drain.requested()
-        };
-        let Some(emissions) = self.segment.process_bundle(arrivals, now_us, &wait)? else {
+        let wait = self.wait();
+        let Some(taken) = self.segment.process_bundle(arrivals, now_us, &wait)? else {
             return Ok(None);
         };
-        for (record, emissions) in bundle.records.iter().zip(emissions) {
+        for (record, emissions) in bundle.records.iter().zip(taken.records) {
             computed.count(&emissions);
             let records = self.emitter.records(record, emissions, crate::now_us())?;
             computed.outputs.extend(records);
         }
+        self.emit_timers(taken.timers, &mut computed)?;
+        let kept = self.keeper.records(&mut self.segment, &computed.reached)?;
+        computed.outputs.extend(kept);
         Ok(Some(computed))
+    }
+
+    fn emit_timers(
+        &self,
+        timers: Vec<(Timer, Vec<Emission>)>,
+        computed: &mut Computed,
+    ) -> Result<(), RuntimeError> {
+        for (timer, emissions) in timers {
+            computed.count(&emissions);
+            let origin = Record {
+                topic: timer.topic,
+                partition: timer.partition,
+                offset: NO_OFFSET,
+                append_time_us: timer.due_us,
+                key: Some(Bytes::copy_from_slice(timer.key.as_bytes())),
+                value: None,
+                headers: Vec::new(),
+            };
+            let records = self.emitter.records(&origin, emissions, now_us())?;
+            computed.outputs.extend(records);
+        }
+        Ok(())
     }
 
     /// The outputs do not change between attempts: stages are pure and ids are derived.
     fn commit(
         &self,
-        worker: &mut dyn Worker,
-        bundle: &Bundle,
+        mut attempt: impl FnMut(Vec<NewRecord>) -> Result<Commit, LogError>,
         outputs: &[NewRecord],
     ) -> Result<Commit, RuntimeError> {
         for _ in 0..self.bounds.commit_max_attempts {
-            let commit = worker.commit(bundle, outputs.to_vec())?;
+            let commit = attempt(outputs.to_vec())?;
             if commit != Commit::Retry {
                 return Ok(commit);
             }
@@ -213,11 +354,12 @@ impl WorkerLoop {
         Ok(Commit::Rebuild)
     }
 
-    fn count(&mut self, bundle: &Bundle, computed: &Computed) -> Result<(), RuntimeError> {
+    fn count(&mut self, records: usize, computed: &Computed) -> Result<(), RuntimeError> {
         self.summary.bundles += 1;
-        self.summary.records += bundle.records.len() as u64;
+        self.summary.records += records as u64;
         self.summary.verdicts += computed.verdicts;
         self.summary.dead_letters += computed.dead_letters;
+        self.summary.absorbed += computed.absorbed;
         self.summary.bad_trace_headers += computed.bad_trace_headers;
         self.dead_letters_in_a_row = computed.dead_letters_in_a_row;
         let max = self.bounds.dead_letters_max_consecutive;

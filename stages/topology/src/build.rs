@@ -8,7 +8,7 @@ use crate::asks::Asks;
 use crate::library::Library;
 use crate::model::{
     Bundle, Detect, EmbeddedLog, KafkaLog, Liveness, LogSettings, Models, Policy, Runtime, Segment,
-    Stills, Topics, Topology, Vault,
+    State, Stills, Topics, Topology, Vault,
 };
 use crate::quality::Quality;
 use crate::register::Register;
@@ -42,6 +42,11 @@ pub(crate) fn build(values: &Values) -> Result<Topology, Undeclared> {
             dead_letters_max_consecutive: int(values, "runtime.dead_letters_max_consecutive")?,
             max_resident_mib: int(values, "runtime.max_resident_mib")?,
             deadline_max_ms: int(values, "runtime.deadline_max_ms")?,
+        },
+        state: State {
+            partition_max_keys: int(values, "state.partition_max_keys")?,
+            partition_max_bytes: int(values, "state.partition_max_bytes")?,
+            tick_ms: int(values, "state.tick_ms")?,
         },
         models: Models {
             profile: text(values, "models.profile")?,
@@ -158,6 +163,7 @@ pub(crate) fn scene(values: &Values, name: &str) -> Result<Scene, Undeclared> {
         allow_extrapolated: values.text(&path("allow_extrapolated")).map(str::to_owned),
         allow_advisory: values.text(&path("allow_advisory")).map(str::to_owned),
         expires_after_ms: int(values, &path("expires_after_ms"))?,
+        request_ttl_ms: int(values, &path("request_ttl_ms"))?,
         deadline_ms: values.integer(&path("deadline_ms")),
         min_face_px: int(values, &path("min_face_px"))?,
     })

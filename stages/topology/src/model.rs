@@ -33,6 +33,8 @@ pub struct Topology {
     pub bundle: Bundle,
     /// Bounds of the runtime.
     pub runtime: Runtime,
+    /// Bounds of what stages remember.
+    pub state: State,
     /// Which weights run, and how.
     pub models: Models,
     /// Limits on still pictures.
@@ -188,6 +190,17 @@ pub struct Runtime {
     pub max_resident_mib: u64,
     /// Largest deadline that a request may ask for, milliseconds.
     pub deadline_max_ms: u64,
+}
+
+/// Bounds of what stages remember.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Most keys of a partition.
+    pub partition_max_keys: usize,
+    /// Most bytes of a partition.
+    pub partition_max_bytes: usize,
+    /// How often timers of idle partitions are looked at, milliseconds.
+    pub tick_ms: u64,
 }
 
 /// Weights.

@@ -24,6 +24,7 @@ pub fn scene_settings(scene: &Scene) -> String {
         allow_extrapolated,
         allow_advisory,
         expires_after_ms,
+        request_ttl_ms,
         deadline_ms,
         min_face_px,
     } = scene;
@@ -39,6 +40,7 @@ pub fn scene_settings(scene: &Scene) -> String {
         "expires_after_ms".to_owned(),
         Value::Integer(*expires_after_ms),
     );
+    table.insert("request_ttl_ms".to_owned(), Value::Integer(*request_ttl_ms));
     table.insert(
         "min_face_px".to_owned(),
         Value::Integer(i64::from(*min_face_px)),
@@ -95,12 +97,13 @@ mod tests {
             allow_extrapolated in proptest::option::of("[a-zA-Z \"\\\\'实]{1,40}"),
             allow_advisory in proptest::option::of("[a-z]{1,9}"),
             expires_after_ms in 1_000_i64..1_000_000,
+            request_ttl_ms in 1_000_i64..1_000_000,
             deadline_ms in proptest::option::of(1_i64..1_000_000),
             min_face_px in 16_u32..2_048,
         ) -> Scene {
             Scene {
                 requires: requires.into_iter().map(str::to_owned).collect(),
-                target_fmr, target_fpir, min_margin, allow_extrapolated, allow_advisory, expires_after_ms, deadline_ms, min_face_px,
+                target_fmr, target_fpir, min_margin, allow_extrapolated, allow_advisory, expires_after_ms, request_ttl_ms, deadline_ms, min_face_px,
             }
         }
     }

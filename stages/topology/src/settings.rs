@@ -199,6 +199,9 @@ pub const SETTINGS: &[Setting] = &[
     integer("runtime.dead_letters_max_consecutive", 1, 100, 1_000_000, "Dead letters in a row after which the segment stops: something is wrong with it or its producers."),
     integer("runtime.max_resident_mib", 256, 2_048, MIB, "Most memory that a worker process holds: beyond it, after a commit, it stops with an error and is to be started again."),
     integer("runtime.deadline_max_ms", 1, 10 * MINUTE_MS, 7 * DAY_MS, "Largest deadline_ms that a request or a scene may have."),
+    integer("state.partition_max_keys", 1, 50_000, 10_000_000, "Most keys that a stage remembers of one partition; beyond it the earliest timers fire before their time."),
+    integer("state.partition_max_bytes", 1_024, 16 * MIB, 1_024 * MIB, "Most bytes of them, keys and encoded states; beyond it the same."),
+    integer("state.tick_ms", 10, 1_000, 60 * MINUTE_MS, "How often the timers of idle partitions are looked at."),
     // models
     text("models.profile", Form::Name, Absent::Text("open"), "Profile of the manifest: which weights run."),
     integer("models.threads", 1, 1, 64, "Threads of one model run. More workers use a machine better than more threads."),
@@ -317,6 +320,7 @@ pub const SETTINGS: &[Setting] = &[
     text("scene.*.allow_extrapolated", Form::Any, Absent::Unset, "The reason why an operating point that is extrapolated, not measured, may accept. Unset: it leads to `review`."),
     text("scene.*.allow_advisory", Form::Any, Absent::Unset, "The reason why a passive liveness check alone may accept. Unset: it leads to `review` at most."),
     integer("scene.*.expires_after_ms", 1_000, MINUTE_MS, 30 * DAY_MS, "A verdict is of no use later than this after the request was received."),
+    integer("scene.*.request_ttl_ms", 1_000, 60 * MINUTE_MS, 30 * DAY_MS, "How long a request is remembered: one that comes again is not answered again; the same request_id with another payload is refused."),
     Setting { path: "scene.*.deadline_ms", kind: Kind::Integer { min: 1, max: 7 * DAY_MS }, absent: Absent::Unset, doc: "Deadline of a request that names none, from its arrival. Unset: no deadline." },
     integer("scene.*.min_face_px", 16, 40, 2048, "Smallest face width of interest. Halving it makes detection about four times as dear."),
 ];

@@ -169,7 +169,7 @@ impl<'a> Look<'a> {
             offset: 0,
             append_time_us: now_us(),
             key: Some(record.key),
-            value: Some(record.value),
+            value: record.value,
         };
         let context = opentelemetry::Context::new();
         let emissions = self.segment.process(arrival, context, now_us());
@@ -200,7 +200,7 @@ fn outcome(emissions: Vec<Emission>, face: Id) -> Embedded {
             Embedded::Refused(terminal.reason_codes.join(" "))
         }
         Some(Emission::Dead { rejection, .. }) => Embedded::Refused(rejection.code.id.to_owned()),
-        None => Embedded::Refused("stage_failed".to_owned()),
+        Some(Emission::Absorbed(_)) | None => Embedded::Refused("stage_failed".to_owned()),
     }
 }
 

@@ -30,7 +30,7 @@ fn record(topic: &str, key: usize, value: &[u8]) -> NewRecord {
         topic: topic.into(),
         partition: Some(0),
         key: format!("default/{key}").into(),
-        value: value.to_vec().into(),
+        value: Some(value.to_vec().into()),
         headers: vec![],
     }
 }
@@ -47,7 +47,7 @@ fn outputs(records: &[Record]) -> Vec<NewRecord> {
         topic: "out".into(),
         partition: Some(0),
         key: record.key.clone().unwrap(),
-        value: record.value.clone().unwrap(),
+        value: record.value.clone(),
         headers: vec![],
     };
     records.iter().map(output).collect()

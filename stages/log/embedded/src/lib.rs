@@ -24,8 +24,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use shiren_log::{
-    Applied, Log, LogError, Partitions, Publisher, Reader, Start, TopicSpec, TopicState, Worker,
-    WorkerOptions,
+    Applied, Log, LogError, Partitions, Publisher, Reader, Record, Start, TopicSpec, TopicState,
+    Worker, WorkerOptions,
 };
 
 use crate::store::Store;
@@ -184,6 +184,15 @@ impl Log for EmbeddedLog {
             topic,
             start,
         )?))
+    }
+
+    fn read_partitions(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        each: &mut dyn FnMut(Record),
+    ) -> Result<(), LogError> {
+        reader::read_partitions(self, topic, partitions, each)
     }
 
     fn worker(&self, options: WorkerOptions) -> Result<Box<dyn Worker>, LogError> {

@@ -11,6 +11,8 @@ use crate::topics;
 
 /// Most bytes one read returns beyond its first record.
 const READ_MAX_BYTES: usize = 16 << 20;
+/// Most records of one read of a partition.
+const READ_MAX_RECORDS: usize = 10_000;
 
 /// Reads all partitions of one topic.
 pub(crate) struct EmbeddedReader {
@@ -104,4 +106,33 @@ impl Reader for EmbeddedReader {
         }
         Ok(true)
     }
+}
+
+/// Reads partitions from their beginning to the end that they have now.
+pub(crate) fn read_partitions(
+    log: &EmbeddedLog,
+    topic: &str,
+    partitions: &[i32],
+    each: &mut dyn FnMut(Record),
+) -> Result<(), LogError> {
+    let store = log.store();
+    let connection = store.connect()?;
+    let found = topics::find(store, &connection, topic)?;
+    let found = found.ok_or_else(|| LogError::UnknownTopic {
+        topic: topic.into(),
+    })?;
+    for mut part in records::parts(topic, &found, |one| partitions.contains(&one)) {
+        let end = records::bounds(store, &connection, &part)?.end;
+        // Short reads, so that the write-ahead log is not pinned.
+        while part.next < end {
+            let mut room = Room {
+                records: READ_MAX_RECORDS,
+                bytes: READ_MAX_BYTES,
+            };
+            let mut records = Vec::new();
+            records::take(store, &connection, &mut part, end, &mut room, &mut records)?;
+            records.into_iter().for_each(&mut *each);
+        }
+    }
+    Ok(())
 }

@@ -5,7 +5,10 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use shiren_log::{Bundle, Commit, LogError, NewRecord, Record, Worker, WorkerOptions, kill_point};
+use shiren_log::{
+    Assigned, Assignment, Bundle, Commit, LogError, NewRecord, Position, Record, Worker,
+    WorkerOptions, kill_point,
+};
 
 use crate::EmbeddedLog;
 use crate::append::{self, Entry};
@@ -18,14 +21,15 @@ pub(crate) struct EmbeddedWorker {
     connection: Connection,
     options: WorkerOptions,
     generation: u64,
-    parts: Vec<Assigned>,
+    parts: Vec<Held>,
     /// The bundle that was handed out and not committed, as the offsets it moves.
     outstanding: Option<Moves>,
     /// Last, so that the log outlives the rest.
     log: EmbeddedLog,
 }
 
-struct Assigned {
+/// A partition of this worker.
+struct Held {
     /// `next` is where the next bundle begins: behind the last commit of this worker.
     part: Part,
     /// The group's offset as this worker knows it; `None` before the first commit.
@@ -108,10 +112,34 @@ impl EmbeddedWorker {
         Ok(out)
     }
 
+    /// Moves the offsets and appends the outputs, both or neither.
+    fn write(&mut self, moves: &[Move], outputs: Vec<NewRecord>) -> Result<Commit, LogError> {
+        let outputs: Vec<Entry> = outputs.into_iter().map(Entry::from).collect();
+        let store = self.log.store();
+        let written = store.write_or_undo(|tx| {
+            kill_point("begun");
+            if !move_offsets(store, tx, &self.options.group, moves)? {
+                return Ok(None);
+            }
+            kill_point("offsets_sent");
+            append::append(store, tx, &outputs)?;
+            kill_point("produced");
+            Ok(Some(()))
+        })?;
+        if written.is_none() {
+            return Ok(Commit::Rebuild);
+        }
+        kill_point("committed");
+        for moved in moves {
+            self.parts[moved.index].committed = Some(moved.to);
+        }
+        Ok(Commit::Done)
+    }
+
     /// The offsets that a commit moves, each with what it must be before.
     fn moves(&self, moves: &Moves) -> Vec<Move> {
         let all = self.parts.iter().enumerate();
-        all.filter_map(|(index, Assigned { part, committed })| {
+        all.filter_map(|(index, Held { part, committed })| {
             let (_, to) = moves.get(&(part.topic.clone(), part.partition))?;
             Some(Move {
                 index,
@@ -152,30 +180,56 @@ impl Worker for EmbeddedWorker {
             return Ok(Commit::Revoked);
         }
         let moves = self.moves(&moves);
-        let outputs: Vec<Entry> = outputs.into_iter().map(Entry::from).collect();
-        let store = self.log.store();
-        let written = store.write_or_undo(|tx| {
-            kill_point("begun");
-            if !move_offsets(store, tx, &self.options.group, &moves)? {
-                return Ok(None);
+        let commit = self.write(&moves, outputs)?;
+        if commit == Commit::Done {
+            self.outstanding = None;
+            for moved in moves {
+                self.parts[moved.index].part.next = moved.to;
             }
-            kill_point("offsets_sent");
-            append::append(store, tx, &outputs)?;
-            kill_point("produced");
-            Ok(Some(()))
-        })?;
-        if written.is_none() {
+        }
+        Ok(commit)
+    }
+
+    fn assignment(&mut self) -> Result<Assignment, LogError> {
+        let assigned = |Held { part, committed }: &Held| Assigned {
+            topic: part.topic.clone(),
+            partition: part.partition,
+            committed: *committed,
+        };
+        Ok(Assignment {
+            generation: self.generation,
+            partitions: self.parts.iter().map(assigned).collect(),
+        })
+    }
+
+    fn at_end(&mut self, topic: &str, partition: i32) -> Result<bool, LogError> {
+        let here = |held: &&Held| &*held.part.topic == topic && held.part.partition == partition;
+        let Some(held) = self.parts.iter().find(here) else {
+            return Ok(false);
+        };
+        let store = self.log.store();
+        let bounds = records::bounds(store, &self.connection, &held.part)?;
+        Ok(held.part.next >= bounds.end)
+    }
+
+    fn commit_between(
+        &mut self,
+        generation: u64,
+        positions: &[Position],
+        outputs: Vec<NewRecord>,
+    ) -> Result<Commit, LogError> {
+        shiren_log::check_positions(positions)?;
+        if self.fenced() {
             return Ok(Commit::Rebuild);
         }
-        kill_point("committed");
-        self.outstanding = None;
-        for moved in moves {
-            if let Some(assigned) = self.parts.get_mut(moved.index) {
-                assigned.committed = Some(moved.to);
-                assigned.part.next = moved.to;
-            }
+        let moves = positions
+            .iter()
+            .map(|at| ((at.topic.clone(), at.partition), (at.next, at.next)));
+        let moves = self.moves(&moves.collect());
+        if generation != self.generation || moves.len() != positions.len() {
+            return Ok(Commit::Revoked);
         }
-        Ok(Commit::Done)
+        self.write(&moves, outputs)
     }
 }
 
@@ -215,7 +269,7 @@ fn assign(
     store: &Store,
     connection: &Connection,
     options: &WorkerOptions,
-) -> Result<Vec<Assigned>, LogError> {
+) -> Result<Vec<Held>, LogError> {
     let mut assigned = Vec::new();
     for name in &options.topics {
         let topic =
@@ -230,7 +284,7 @@ fn assign(
                 Some(next) => next,
                 None => records::bounds(store, connection, &part)?.first,
             };
-            assigned.push(Assigned { part, committed });
+            assigned.push(Held { part, committed });
         }
     }
     Ok(assigned)

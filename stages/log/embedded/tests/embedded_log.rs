@@ -51,7 +51,7 @@ fn record(topic: &str, key: &str, value: impl Into<Vec<u8>>) -> NewRecord {
         topic: topic.into(),
         partition: None,
         key: key.to_owned().into(),
-        value: value.into().into(),
+        value: Some(value.into().into()),
         headers: vec![],
     }
 }
@@ -85,7 +85,7 @@ fn record_of(topic: &str, record: &Record, value: Vec<u8>) -> NewRecord {
         topic: topic.into(),
         partition: Some(record.partition),
         key: record.key.clone().unwrap(),
-        value: value.into(),
+        value: Some(value.into()),
         headers: vec![],
     }
 }

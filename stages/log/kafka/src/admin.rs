@@ -14,6 +14,8 @@ use crate::topics::Topics;
 
 /// The broker's own default.
 const REPLICATION: i32 = -1;
+/// Size of a compacted topic's segments, bytes; the broker's default is 1 GiB.
+const COMPACTED_SEGMENT_BYTES: usize = 32 << 20;
 /// Pause between two looks whether a change has reached the brokers.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -102,7 +104,7 @@ fn wanted(spec: &TopicSpec) -> Result<BTreeMap<&'static str, String>, LogError> 
     } else {
         ("delete", "retention.ms")
     };
-    Ok(BTreeMap::from([
+    let mut settings = BTreeMap::from([
         ("cleanup.policy", policy.to_owned()),
         (retention, spec.retention_ms.to_string()),
         (
@@ -110,7 +112,13 @@ fn wanted(spec: &TopicSpec) -> Result<BTreeMap<&'static str, String>, LogError> 
             (spec.max_record_bytes + BATCH_ROOM_BYTES).to_string(),
         ),
         ("message.timestamp.type", "LogAppendTime".to_owned()),
-    ]))
+    ]);
+    if spec.compacted {
+        // The newest segment is never compacted, and all of it is read when state is restored.
+        let segment_bytes = COMPACTED_SEGMENT_BYTES.max(spec.max_record_bytes + BATCH_ROOM_BYTES);
+        settings.insert("segment.bytes", segment_bytes.to_string());
+    }
+    Ok(settings)
 }
 
 fn apply_one(

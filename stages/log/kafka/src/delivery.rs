@@ -176,7 +176,7 @@ mod tests {
             topic: "t".into(),
             partition: Some(partition),
             key: "k".into(),
-            value: vec![0; bytes].into(),
+            value: Some(vec![0; bytes].into()),
             headers: Vec::new(),
         })
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use shiren_log::{Bundle, LogError, Record, WorkerOptions};
+use shiren_log::{Assigned, Assignment, Bundle, LogError, Position, Record, WorkerOptions};
 
 /// A topic and a partition of it.
 pub(crate) type Place = (Arc<str>, i32);
@@ -65,6 +65,8 @@ struct Part {
     since: u64,
     /// Offset that is read next when the queue is empty; `None` at the log's beginning.
     position: Option<i64>,
+    /// The group's offset; `None` before its first commit.
+    committed: Option<i64>,
     queue: VecDeque<Record>,
     bytes: usize,
 }
@@ -105,6 +107,7 @@ impl Queues {
             let part = Part {
                 since,
                 position,
+                committed: position,
                 queue: VecDeque::new(),
                 bytes: 0,
             };
@@ -221,6 +224,62 @@ impl Queues {
         Some(claims.into_values().collect())
     }
 
+    /// The partitions, and how far the group is in each.
+    pub(crate) fn assignment(&self) -> Result<Assignment, LogError> {
+        let state = self.state();
+        if let Some(why) = &state.stopped {
+            return Err(why());
+        }
+        let assigned = |((topic, partition), part): (&Place, &Part)| Assigned {
+            topic: Arc::clone(topic),
+            partition: *partition,
+            committed: part.committed,
+        };
+        Ok(Assignment {
+            generation: state.generation,
+            partitions: state.parts.iter().map(assigned).collect(),
+        })
+    }
+
+    /// The group's offset in a partition of this worker; `None` before its first commit.
+    pub(crate) fn committed_at(&self, topic: &str, partition: i32) -> Option<i64> {
+        let place = (Arc::from(topic), partition);
+        self.state().parts.get(&place)?.committed
+    }
+
+    /// Whether nothing of the partition waits.
+    pub(crate) fn is_empty_at(&self, topic: &str, partition: i32) -> bool {
+        let place = (Arc::from(topic), partition);
+        let state = self.state();
+        state
+            .parts
+            .get(&place)
+            .is_none_or(|part| part.queue.is_empty())
+    }
+
+    /// What committing these positions moves; `None` when one is no longer this worker's.
+    pub(crate) fn claim_positions(
+        &self,
+        generation: u64,
+        positions: &[Position],
+    ) -> Option<Vec<Claim>> {
+        let state = self.state();
+        if generation != state.generation {
+            return None;
+        }
+        let claim = |at: &Position| {
+            let place = (Arc::clone(&at.topic), at.partition);
+            let since = state.parts.get(&place)?.since;
+            Some(Claim {
+                place,
+                to: at.next,
+                since,
+                count: 0,
+            })
+        };
+        positions.iter().map(claim).collect()
+    }
+
     /// Removes what was committed, which makes room.
     pub(crate) fn committed(&self, claims: Vec<Claim>) {
         let mut state = self.state();
@@ -233,6 +292,7 @@ impl Queues {
             for record in part.queue.drain(..claim.count.min(part.queue.len())) {
                 part.bytes = part.bytes.saturating_sub(record.size_bytes());
             }
+            part.committed = Some(claim.to);
         }
         drop(state);
         self.wake.tell();

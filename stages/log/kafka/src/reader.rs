@@ -1,6 +1,6 @@
 //! Following a topic outside any group.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,13 +15,17 @@ use crate::records;
 
 /// Most records that [`Reader::at_end`] reads ahead.
 const AHEAD_MAX_RECORDS: usize = 1_000;
+/// Most records taken at once.
+const READ_MAX_RECORDS: usize = 1_000;
+/// Longest wait for a record before the positions are looked at again.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Reads all partitions of one topic, committed records only.
 pub(crate) struct KafkaReader {
     consumer: BaseConsumer,
     topic: Arc<str>,
     /// Where each partition began.
-    begins: Vec<i64>,
+    begins: BTreeMap<i32, i64>,
     /// Read and not returned yet.
     ahead: VecDeque<Record>,
     max_wait: Duration,
@@ -33,16 +37,26 @@ impl KafkaReader {
         let partitions = partitions.ok_or_else(|| LogError::UnknownTopic {
             topic: topic.into(),
         })?;
+        let all: Vec<i32> = (0..partitions).collect();
+        Self::open_partitions(log, topic, &all, start)
+    }
+
+    fn open_partitions(
+        log: &KafkaLog,
+        topic: &str,
+        partitions: &[i32],
+        start: Start,
+    ) -> Result<Self, LogError> {
         let opening = |error: KafkaError| meaning("opening a reader", &error);
         let mut reader = Self {
             consumer: log.settings().reader().create().map_err(opening)?,
             topic: topic.into(),
-            begins: Vec::new(),
+            begins: BTreeMap::new(),
             ahead: VecDeque::new(),
             max_wait: log.request_max_wait(),
         };
         let mut list = TopicPartitionList::new();
-        for partition in 0..partitions {
+        for &partition in partitions {
             let (first, end) = reader.range(partition)?;
             let begin = match start {
                 Start::Beginning => first,
@@ -50,7 +64,7 @@ impl KafkaReader {
             };
             list.add_partition_offset(topic, partition, Offset::Offset(begin))
                 .map_err(opening)?;
-            reader.begins.push(begin);
+            reader.begins.insert(partition, begin);
         }
         reader.consumer.assign(&list).map_err(opening)?;
         Ok(reader)
@@ -86,12 +100,11 @@ impl KafkaReader {
     }
 
     /// Next offset to be returned per partition, past control records.
-    fn positions(&self) -> Result<Vec<i64>, LogError> {
+    fn positions(&self) -> Result<BTreeMap<i32, i64>, LogError> {
         let list = (self.consumer.position()).map_err(|error| meaning("positions", &error))?;
         let mut positions = self.begins.clone();
         for element in list.elements() {
-            let place = usize::try_from(element.partition()).ok();
-            let position = place.and_then(|place| positions.get_mut(place));
+            let position = positions.get_mut(&element.partition());
             match (position, element.offset()) {
                 (Some(position), Offset::Offset(offset)) => *position = offset.max(*position),
                 (Some(_), _) => {}
@@ -128,11 +141,76 @@ impl Reader for KafkaReader {
             return Ok(false);
         }
         let positions = self.positions()?;
-        for (partition, position) in (0..).zip(positions) {
+        for (partition, position) in positions {
             if position < self.range(partition)?.1 {
                 return Ok(false);
             }
         }
         Ok(true)
     }
+}
+
+/// Reads partitions up to the end that they have now, records of open transactions counted in: the last stable offset
+/// would leave out what is about to be committed.
+pub(crate) fn read_partitions(
+    log: &KafkaLog,
+    topic: &str,
+    partitions: &[i32],
+    each: &mut dyn FnMut(Record),
+) -> Result<(), LogError> {
+    let mut ends = high_watermarks(log, topic, partitions)?;
+    let mut reader = KafkaReader::open_partitions(log, topic, partitions, Start::Beginning)?;
+    ends.retain(|partition, end| {
+        reader
+            .begins
+            .get(partition)
+            .is_some_and(|begin| begin < end)
+    });
+    let max_wait = log.settings().transaction_max_wait();
+    let mut deadline = Instant::now() + max_wait;
+    while !ends.is_empty() {
+        let records = reader.read(READ_MAX_RECORDS, LOOK_EVERY)?;
+        if !records.is_empty() {
+            deadline = Instant::now() + max_wait;
+        }
+        for record in records {
+            // What came later belongs to whoever writes now.
+            if ends
+                .get(&record.partition)
+                .is_some_and(|end| record.offset < *end)
+            {
+                each(record);
+            }
+        }
+        if reader.ahead.is_empty() {
+            let positions = reader.positions()?;
+            ends.retain(|partition, end| positions.get(partition).is_none_or(|at| at < end));
+        }
+        if Instant::now() >= deadline {
+            return Err(unavailable(format!(
+                "{topic}: a transaction has not ended within {max_wait:?}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The end of each partition, open transactions counted in.
+fn high_watermarks(
+    log: &KafkaLog,
+    topic: &str,
+    partitions: &[i32],
+) -> Result<BTreeMap<i32, i64>, LogError> {
+    let mut settings = log.settings().reader();
+    settings.set("isolation.level", "read_uncommitted");
+    let opening = |error: KafkaError| meaning("opening a reader", &error);
+    let asker: BaseConsumer = settings.create().map_err(opening)?;
+    let mut ends = BTreeMap::new();
+    for &partition in partitions {
+        let range = asker.fetch_watermarks(topic, partition, log.request_max_wait());
+        let what = || format!("offsets of {topic}/{partition}");
+        let (_, end) = range.map_err(|error| meaning(&what(), &error))?;
+        ends.insert(partition, end);
+    }
+    Ok(ends)
 }

@@ -25,7 +25,7 @@ impl From<NewRecord> for Entry {
             topic: record.topic,
             partition: record.partition,
             key: Some(record.key),
-            value: Some(record.value),
+            value: record.value,
             headers: (record.headers.into_iter())
                 .map(|(name, value)| (name, Some(value)))
                 .collect(),

@@ -125,6 +125,9 @@ const FIXED: &[(&str, &str)] = &[
     ),
 ];
 
+/// How often brokers abort the transactions of dead producers, by default.
+const ABORT_EVERY: Duration = Duration::from_secs(10);
+
 /// Options that were checked.
 pub(crate) struct Settings(KafkaOptions);
 
@@ -160,6 +163,13 @@ impl Settings {
 
     pub(crate) fn delivery_max_wait(&self) -> Duration {
         Duration::from_millis(self.0.delivery_max_wait_ms.into())
+    }
+
+    /// Longest time until a transaction has ended, one whose producer died included: brokers look for those every 10 s
+    /// (`transaction.abort.timed.out.transaction.cleanup.interval.ms`).
+    pub(crate) fn transaction_max_wait(&self) -> Duration {
+        let timeout = Duration::from_millis(self.0.transaction_timeout_ms.into());
+        timeout + ABORT_EVERY + self.request_max_wait()
     }
 
     /// A client that only asks questions.

@@ -7,7 +7,9 @@ use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer;
 use rdkafka::{Offset, TopicPartitionList};
-use shiren_log::{Bundle, Commit, LogError, NewRecord, Worker, WorkerOptions, kill_point};
+use shiren_log::{
+    Assignment, Bundle, Commit, LogError, NewRecord, Position, Worker, WorkerOptions, kill_point,
+};
 
 use crate::KafkaLog;
 use crate::assignment::Member;
@@ -77,10 +79,33 @@ impl KafkaWorker {
         })
     }
 
+    /// One transaction for what is claimed, if it is still this worker's.
+    fn commit_claims(
+        &mut self,
+        generation: u64,
+        claims: Option<Vec<Claim>>,
+        outputs: Vec<NewRecord>,
+    ) -> Result<Commit, LogError> {
+        let Some(claims) = claims else {
+            return Ok(Commit::Revoked);
+        };
+        let mut outputs: Vec<Entry> = outputs.into_iter().map(Entry::from).collect();
+        for output in &mut outputs {
+            self.log.topics().place(output)?;
+        }
+        match self.transact(generation, &claims, &outputs) {
+            Ok(()) => {
+                self.queues.committed(claims);
+                Ok(Commit::Done)
+            }
+            Err(failure) => self.undo(generation, failure),
+        }
+    }
+
     /// The whole transaction.
     fn transact(
         &self,
-        bundle: &Bundle,
+        generation: u64,
         claims: &[Claim],
         outputs: &[Entry],
     ) -> Result<(), Failure> {
@@ -89,7 +114,7 @@ impl KafkaWorker {
         kill_point("begun");
         self.produce(outputs, deadline)?;
         kill_point("produced");
-        self.send_offsets(bundle, claims, deadline)?;
+        self.send_offsets(generation, claims, deadline)?;
         kill_point("offsets_sent");
         self.finish(deadline)?;
         kill_point("committed");
@@ -114,7 +139,7 @@ impl KafkaWorker {
 
     fn send_offsets(
         &self,
-        bundle: &Bundle,
+        generation: u64,
         claims: &[Claim],
         deadline: Instant,
     ) -> Result<(), Failure> {
@@ -124,7 +149,7 @@ impl KafkaWorker {
                 .add_partition_offset(&place.0, place.1, Offset::Offset(*to))
                 .map_err(failure)?;
         }
-        let membership = self.membership(bundle)?;
+        let membership = self.membership(generation)?;
         again_until(deadline, || {
             let left = deadline.saturating_duration_since(Instant::now());
             self.sender
@@ -132,13 +157,13 @@ impl KafkaWorker {
         })
     }
 
-    /// The membership under which the bundle was read. Taken before the generation is compared:
+    /// The membership of a generation. Taken before the generation is compared:
     /// a newer membership implies that the revocation before it has been seen.
-    fn membership(&self, bundle: &Bundle) -> Result<ConsumerGroupMetadata, Failure> {
+    fn membership(&self, generation: u64) -> Result<ConsumerGroupMetadata, Failure> {
         let membership = self.consumer.group_metadata();
         let revoked = || Failure::Abort(KafkaError::Rebalance(RDKafkaErrorCode::IllegalGeneration));
         let membership = membership.ok_or_else(revoked)?;
-        if self.queues.generation() == bundle.generation {
+        if self.queues.generation() == generation {
             return Ok(membership);
         }
         Err(revoked())
@@ -171,7 +196,7 @@ impl KafkaWorker {
     }
 
     /// Ends a failed transaction and says what became of the bundle.
-    fn undo(&mut self, bundle: &Bundle, failure: Failure) -> Result<Commit, LogError> {
+    fn undo(&mut self, generation: u64, failure: Failure) -> Result<Commit, LogError> {
         let (refusal, code) = match failure {
             Failure::Lost(what) => {
                 tracing::warn!(what, "the outcome of a transaction is unknown");
@@ -197,9 +222,7 @@ impl KafkaWorker {
                 | LogError::UnknownTopic { .. }
                 | LogError::Config { .. }),
             ) => Err(refusal),
-            _ if code.is_some_and(is_membership_lost)
-                || self.queues.generation() != bundle.generation =>
-            {
+            _ if code.is_some_and(is_membership_lost) || self.queues.generation() != generation => {
                 Ok(Commit::Revoked)
             }
             _ => Ok(Commit::Retry),
@@ -217,20 +240,43 @@ impl Worker for KafkaWorker {
         if self.lost {
             return Ok(Commit::Rebuild);
         }
-        let Some(claims) = self.queues.claim(bundle) else {
-            return Ok(Commit::Revoked);
+        let claims = self.queues.claim(bundle);
+        self.commit_claims(bundle.generation, claims, outputs)
+    }
+
+    fn assignment(&mut self) -> Result<Assignment, LogError> {
+        self.queues.assignment()
+    }
+
+    fn at_end(&mut self, topic: &str, partition: i32) -> Result<bool, LogError> {
+        let asking = |error: KafkaError| meaning("asking for the end of a partition", &error);
+        let position = self.consumer.position().map_err(asking)?;
+        let Some(element) = position.find_partition(topic, partition) else {
+            return Ok(false);
         };
-        let mut outputs: Vec<Entry> = outputs.into_iter().map(Entry::from).collect();
-        for output in &mut outputs {
-            self.log.topics().place(output)?;
+        let max_wait = self.log.request_max_wait();
+        let range = self.consumer.fetch_watermarks(topic, partition, max_wait);
+        let (_, end) = range.map_err(asking)?;
+        // Nothing was polled yet where there is no position: the group's offset is where it begins.
+        let next = match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => self.queues.committed_at(topic, partition),
+        };
+        Ok(next.is_some_and(|next| next >= end) && self.queues.is_empty_at(topic, partition))
+    }
+
+    fn commit_between(
+        &mut self,
+        generation: u64,
+        positions: &[Position],
+        outputs: Vec<NewRecord>,
+    ) -> Result<Commit, LogError> {
+        shiren_log::check_positions(positions)?;
+        if self.lost {
+            return Ok(Commit::Rebuild);
         }
-        match self.transact(bundle, &claims, &outputs) {
-            Ok(()) => {
-                self.queues.committed(claims);
-                Ok(Commit::Done)
-            }
-            Err(failure) => self.undo(bundle, failure),
-        }
+        let claims = self.queues.claim_positions(generation, positions);
+        self.commit_claims(generation, claims, outputs)
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod keeping;
 mod publishing;
+mod restoring;
 mod sharing;
 mod working;
 
@@ -26,6 +27,7 @@ use crate::{
 
 pub use keeping::*;
 pub use publishing::*;
+pub use restoring::*;
 pub use sharing::*;
 pub use working::*;
 
@@ -82,7 +84,7 @@ impl Subject {
             topic: self.name(topic).into(),
             partition: None,
             key: Bytes::copy_from_slice(key.as_bytes()),
-            value: Bytes::copy_from_slice(value.as_bytes()),
+            value: Some(Bytes::copy_from_slice(value.as_bytes())),
             headers: vec![],
         }
     }
@@ -212,6 +214,9 @@ macro_rules! contract_tests {
             a_worker_that_was_replaced_cannot_commit
             records_deleted_before_they_were_processed_are_reported
             compaction_keeps_the_newest_of_each_key
+            partitions_are_read_to_their_end
+            the_assignment_says_how_far_the_group_is
+            a_commit_between_bundles_moves_no_offset
         );
     };
     (@each $subject:expr; $($promise:ident)*) => {

@@ -44,8 +44,8 @@ pub struct NewRecord {
     pub partition: Option<i32>,
     /// Key.
     pub key: Bytes,
-    /// Value.
-    pub value: Bytes,
+    /// Value; `None` is a tombstone.
+    pub value: Option<Bytes>,
     /// Headers in order.
     pub headers: Vec<(String, Bytes)>,
 }
@@ -128,6 +128,37 @@ pub struct Bundle {
     pub generation: u64,
 }
 
+/// A partition that a worker has, and how far its group has come in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assigned {
+    /// Topic.
+    pub topic: Arc<str>,
+    /// Partition.
+    pub partition: i32,
+    /// The group's committed offset; `None` before its first commit.
+    pub committed: Option<i64>,
+}
+
+/// How far a group is in a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Topic.
+    pub topic: Arc<str>,
+    /// Partition.
+    pub partition: i32,
+    /// Offset of the record that is next.
+    pub next: i64,
+}
+
+/// The partitions of a worker, and the generation of that assignment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assignment {
+    /// As in [`Bundle::generation`].
+    pub generation: u64,
+    /// The partitions; none before the first assignment.
+    pub partitions: Vec<Assigned>,
+}
+
 /// What became of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Commit {
@@ -158,8 +189,21 @@ impl NewRecord {
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         let headers: usize = self.headers.iter().map(|(n, v)| n.len() + v.len()).sum();
-        self.key.len() + self.value.len() + headers
+        self.key.len() + self.value.as_ref().map_or(0, Bytes::len) + headers
     }
+}
+
+/// What [`Worker::commit_between`] refuses.
+///
+/// # Errors
+/// [`LogError::Config`] without a position: nothing would fence the commit.
+pub fn check_positions(positions: &[Position]) -> Result<(), LogError> {
+    if positions.is_empty() {
+        return Err(LogError::Config {
+            what: "a commit between bundles needs a position".into(),
+        });
+    }
+    Ok(())
 }
 
 /// Partitions of a topic; `None` when the topic does not exist.
@@ -190,6 +234,19 @@ pub trait Log: Send + Sync {
 
     /// A reader of all partitions of one topic outside any group; sees committed records only.
     fn reader(&self, topic: &str, start: Start) -> Result<Box<dyn Reader>, LogError>;
+
+    /// Hands every record of these partitions to `each`, in order within a partition, up to the end that they have at the
+    /// call: records of transactions that are under way then too, for whose outcome it waits. What was aborted is left
+    /// out. For state that must be whole before a worker goes on with it.
+    ///
+    /// # Errors
+    /// [`LogError::UnknownTopic`]; [`LogError::Unavailable`] when the log does not answer, or a transaction does not end in time.
+    fn read_partitions(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        each: &mut dyn FnMut(Record),
+    ) -> Result<(), LogError>;
 
     /// A consume-transform-produce worker.
     fn worker(&self, options: WorkerOptions) -> Result<Box<dyn Worker>, LogError>;
@@ -243,6 +300,32 @@ pub trait Worker: Send {
     /// outstanding: [`LogError::UnknownTopic`], [`LogError::RecordTooLarge`] (commit other
     /// outputs), [`LogError::Full`], [`LogError::Unavailable`] (commit again later).
     fn commit(&mut self, bundle: &Bundle, outputs: Vec<NewRecord>) -> Result<Commit, LogError>;
+
+    /// The partitions that this worker has now. Their committed offsets were read when they were assigned, after the
+    /// outcome of every commit that was under way then, and have moved with this worker's commits since.
+    ///
+    /// # Errors
+    /// As [`Worker::next_bundle`].
+    fn assignment(&mut self) -> Result<Assignment, LogError>;
+
+    /// Whether nothing that was committed at the time of the call waits in this partition.
+    ///
+    /// # Errors
+    /// As [`Worker::next_bundle`].
+    fn at_end(&mut self, topic: &str, partition: i32) -> Result<bool, LogError>;
+
+    /// Writes `outputs` while no bundle is finished, both or neither with `positions`: the group's offsets as they are
+    /// (or where the first bundle begins, before the first commit). They fence: under another assignment than that of
+    /// `generation` it is [`Commit::Revoked`]. An outstanding bundle stays so.
+    ///
+    /// # Errors
+    /// As [`Worker::commit`]; [`LogError::Config`] without a position.
+    fn commit_between(
+        &mut self,
+        generation: u64,
+        positions: &[Position],
+        outputs: Vec<NewRecord>,
+    ) -> Result<Commit, LogError>;
 }
 
 /// What can go wrong in a log; `code` names it on `docs/errors.md`.

@@ -35,6 +35,7 @@ const fn stage(
         input,
         outputs,
         checks,
+        state: None,
     }
 }
 

@@ -196,10 +196,12 @@ pub fn a_record_over_the_limit_is_refused(subject: &Subject) {
             .wrapping_add(1);
         state.to_be_bytes()[0]
     };
-    record.value = (0..100_000 - 12).map(|_| noise()).collect();
+    record.value = Some((0..100_000 - 12).map(|_| noise()).collect());
     assert_eq!(record.size_bytes(), 100_000);
     publisher.publish(vec![record.clone()]).unwrap();
-    record.value = [record.value.as_ref(), &[0]].concat().into();
+    record.value = record
+        .value
+        .map(|value| [value.as_ref(), &[0][..]].concat().into());
     match publisher.publish(vec![record]).unwrap_err() {
         LogError::RecordTooLarge {
             topic,

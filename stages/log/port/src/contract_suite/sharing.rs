@@ -12,7 +12,7 @@ fn echo(subject: &Subject, bundle: &Bundle) -> Vec<NewRecord> {
         topic: subject.name("out").into(),
         partition: None,
         key: input.key.clone().unwrap(),
-        value: input.value.clone().unwrap(),
+        value: input.value.clone(),
         headers: vec![],
     };
     bundle.records.iter().map(output).collect()

@@ -131,7 +131,7 @@ pub fn outputs_and_offsets_are_committed_together(subject: &Subject) {
             topic: subject.name("out").into(),
             partition: None,
             key: input.key.clone().unwrap(),
-            value: input.value.clone().unwrap(),
+            value: input.value.clone(),
             headers: vec![],
         });
         commit(worker.as_mut(), &bundle, outputs.collect());
