@@ -17,6 +17,7 @@ mod library_pairs;
 pub mod library_truth;
 pub mod one_shot;
 mod pairs;
+mod metrics_page;
 mod performance_page;
 pub mod policy;
 mod presentations;

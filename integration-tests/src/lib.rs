@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, reason = "test code: a panic is how it speaks")]
 
 pub mod broker;
+pub mod collector;
 pub mod dice;
 pub mod events;
 pub mod libraries;
@@ -9,3 +10,4 @@ pub mod policy;
 pub mod processes;
 pub mod run;
 pub mod site;
+pub mod status;

@@ -19,6 +19,7 @@ mod policy;
 mod refusals;
 mod register;
 mod sealing;
+mod telemetry;
 mod trace;
 mod validate;
 mod vault;

@@ -12,6 +12,7 @@ mod log;
 mod memory;
 mod policy;
 mod python;
+mod telemetry;
 mod validate;
 
 use std::path::{Path, PathBuf};

@@ -11,7 +11,7 @@ use shiren_contract::sealing;
 use shiren_contract::stage::{Arrival, Input, Message, Outcome, Rejection, Stage, StageDescriptor};
 use shiren_schemas::records::Envelope;
 
-use crate::asker::{AskBounds, Asker, Interrupted, Patience};
+use crate::asker::{AskBounds, AskTally, Asker, Interrupted, Patience};
 
 /// A stage that could not be built: what, where, what to do.
 pub type BuildError = Box<dyn std::error::Error + Send + Sync>;
@@ -25,6 +25,8 @@ pub struct StageFactory {
     /// What the stage is.
     pub descriptor: StageDescriptor,
     build: Arc<Build>,
+    /// Of a stage that asks.
+    pub(crate) asks: Option<Arc<AskTally>>,
 }
 
 impl StageFactory {
@@ -59,6 +61,7 @@ impl Registry {
         self.factories.push(StageFactory {
             descriptor: S::DESCRIPTOR,
             build: Arc::new(move || Ok(Box::new(Pure(build()?)))),
+            asks: None,
         });
         self
     }
@@ -74,6 +77,7 @@ impl Registry {
         self.factories
             .retain(|known| known.descriptor.name != S::DESCRIPTOR.name);
         let asker = Arc::new(Asker::new(port, bounds));
+        let asks = Some(asker.tally());
         let build = move || -> Result<Box<dyn AnyStage>, BuildError> {
             Ok(Box::new(Asking {
                 stage: build()?,
@@ -83,6 +87,7 @@ impl Registry {
         self.factories.push(StageFactory {
             descriptor: S::DESCRIPTOR,
             build: Arc::new(build),
+            asks,
         });
         self
     }

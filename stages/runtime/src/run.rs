@@ -13,9 +13,12 @@ use shiren_schemas::topics::Topic;
 
 use crate::emission::{EmissionError, Emitter};
 use crate::global_table::GlobalTable;
+use crate::health::{Health, Pulse};
+use crate::metrics::Instruments;
 use crate::registry::{BuildError, Registry};
 use crate::resident::resident_bytes;
 use crate::segment::{Segment, SegmentError};
+use crate::watch::{Watch, WatchBounds};
 use crate::worker::{WorkerBounds, WorkerLoop};
 
 /// One segment of this process.
@@ -64,6 +67,12 @@ pub struct Options {
     pub max_record_bytes: usize,
     /// Host name, for the observed part of verdicts.
     pub host: String,
+    /// What measures this process.
+    pub instruments: Instruments,
+    /// Where its workers are.
+    pub health: Health,
+    /// Bounds of watching.
+    pub watch: WatchBounds,
 }
 
 /// The policy, and the table that keeps it up to date.
@@ -91,6 +100,7 @@ impl Options {
             host: self.host.clone(),
             layout: layout.to_owned(),
             max_record_bytes: self.max_record_bytes,
+            instruments: self.instruments.clone(),
         }
     }
 }
@@ -266,6 +276,8 @@ impl Runtime {
                 "this system does not tell a process's memory: runtime.max_resident_mib is not watched"
             );
         }
+        let loops = self.options.segments.iter().map(|s| s.workers as usize).sum::<usize>();
+        self.options.health.expect(loops * self.options.lanes.len(), drain);
         let table = &self.options.policy.table;
         let reader = table.read_to_end(self.log.as_ref())?;
         let (events, inbox) = mpsc::channel();
@@ -278,6 +290,8 @@ impl Runtime {
                         let name =
                             format!("{}.{lane}.{}", segment.name, segment.first_slot + index);
                         let thread = std::thread::Builder::new().name(name.clone());
+                        let slot = segment.first_slot + index;
+                        let pulse = self.options.health.worker(&segment.name, *lane, slot);
                         let spawned = thread.spawn_scoped(scope, {
                             let events = events.clone();
                             let drain = drain.clone();
@@ -291,7 +305,7 @@ impl Runtime {
                                 let started = end.events.clone();
                                 let ready = move || drop(started.send(Event::Ready));
                                 end.result =
-                                    Some(self.worker(segment, *lane, index, &drain, ready));
+                                    Some(self.worker(segment, *lane, index, pulse, &drain, ready));
                             }
                         });
                         waiting_for += 1;
@@ -323,6 +337,7 @@ impl Runtime {
         segment: &SegmentOptions,
         lane: Lane,
         index: u32,
+        pulse: Arc<Pulse>,
         drain: &Drain,
         ready: impl FnOnce(),
     ) -> Result<Summary, RuntimeError> {
@@ -332,6 +347,9 @@ impl Runtime {
         let built = Segment::build(&self.registry, &options.chain, &segment.stages)
             .map_err(RuntimeError::Build)?
             .on_log(options.policy.clone(), options.vault.clone());
+        let instruments = options.instruments.of_worker(&segment.name, lane);
+        // Kafka's transaction markers take offsets; in the embedded log every offset is a record.
+        let is_dense = self.log.engine() == "embedded";
         WorkerLoop {
             log: self.log.clone(),
             options: WorkerOptions {
@@ -346,13 +364,14 @@ impl Runtime {
                 poll_max_wait: options.poll_max_wait,
                 queue_max_bytes: options.queue_max_bytes,
             },
-            segment: built,
+            segment: built.measured(&instruments),
             emitter: options.emitter(lane, &segment.name),
             bounds: options.bounds,
             drain: drain.clone(),
             partitions: HashMap::new(),
             summary: Summary::default(),
             dead_letters_in_a_row: 0,
+            watch: Watch::new(instruments, pulse, is_dense, options.watch),
         }
         .run(ready)
     }

@@ -15,6 +15,7 @@ use shiren_schemas::records::{Envelope, RequestKind, StageTiming};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::ends::{closed, deadline_exceeded, failed, fault, overdue, policy_version_unknown};
+use crate::metrics::{StageInstruments, WorkerInstruments};
 use crate::passage::{Passage, Place, Step, Waiting, patience};
 use crate::registry::{AnyStage, BuildError, Progress, Registry, StageFactory, Unread};
 use crate::run::PolicySource;
@@ -56,6 +57,8 @@ pub struct Segment {
     policy: Option<PolicySource>,
     /// What opens records of the segment's topic.
     vault: Option<Arc<dyn Vault>>,
+    /// By stage; a lone segment has none.
+    instruments: Vec<StageInstruments>,
 }
 
 /// Why a segment cannot go on: the worker stops, and nothing is lost.
@@ -102,6 +105,7 @@ impl Segment {
             chain,
             policy: None,
             vault: None,
+            instruments: Vec::new(),
         })
     }
 
@@ -111,6 +115,19 @@ impl Segment {
     pub(crate) fn on_log(mut self, policy: PolicySource, vault: Option<Arc<dyn Vault>>) -> Self {
         self.policy = Some(policy);
         self.vault = vault;
+        self
+    }
+
+    /// Measured by the instruments of its worker.
+    #[must_use]
+    pub(crate) fn measured(mut self, worker: &WorkerInstruments) -> Self {
+        for (factory, _) in &self.stages {
+            let stage = factory.descriptor.name;
+            self.instruments.push(worker.of_stage(stage));
+            if let Some(tally) = &factory.asks {
+                worker.all.watch_asks(stage, Arc::clone(tally));
+            }
+        }
         self
     }
 
@@ -273,13 +290,17 @@ impl Segment {
         let started = Instant::now();
         let mut asked = Vec::with_capacity(waiting.len());
         let mut asks = Vec::with_capacity(waiting.len());
+        // One span each: they begin together and end with the round.
+        let mut spans = Vec::with_capacity(waiting.len());
         for one in waiting {
+            spans.push(self.ask_span(stage, &one));
             asks.push((one.ask, patience(one.case.as_ref(), passage)));
             asked.push((one.record, one.input, one.case, one.context, one.spent));
         }
         let Ok(replies) = self.stages[stage].1.ask(asks, wait) else {
             return Ok(false);
         };
+        drop(spans);
         kill_point("asked");
         let round = started.elapsed();
         let mut replies = replies.into_iter();
@@ -299,6 +320,19 @@ impl Segment {
             self.advance(passage)?;
         }
         Ok(true)
+    }
+
+    /// The span of an ask, in the trace of its record.
+    fn ask_span(&self, stage: usize, waiting: &Waiting) -> tracing::Span {
+        let span = tracing::info_span!(
+            "ask",
+            otel.name = format!("ask {}", self.stages[stage].0.descriptor.name),
+            otel.kind = "client",
+            case_id = waiting.case.as_ref().map(|e| tracing::field::display(e.case_id)),
+        );
+        // As for a stage.
+        let _ = span.set_parent(waiting.context.clone());
+        span
     }
 
     /// What a stage decided: to the next one, or to the record's emissions.
@@ -329,6 +363,9 @@ impl Segment {
                 failed(case.clone(), stage, "it panicked")
             }
         };
+        if let Some(instruments) = self.instruments.get(place.stage) {
+            instruments.decided(&outcome, place.spent);
+        }
         match outcome {
             Outcome::Next(outs) => {
                 for (index, out) in outs.into_iter().enumerate() {

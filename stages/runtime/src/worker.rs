@@ -2,19 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use shiren_contract::invariants::memory_within_budget;
 use shiren_contract::stage::Arrival;
 use shiren_log::{
     Bundle, Commit, Log, LogError, NewRecord, Record, Worker, WorkerOptions, kill_point,
 };
 
-use crate::emission::Emitter;
+use crate::emission::{Emitter, End};
 use crate::now_us;
 use crate::resident::resident_bytes;
 use crate::run::{Drain, RuntimeError, Summary};
 use crate::segment::{Emission, Segment};
 use crate::trace_context;
+use crate::watch::Watch;
 
 /// First pause before a log that did not answer is tried again; doubled each time.
 const BACKOFF_START: Duration = Duration::from_millis(100);
@@ -45,17 +47,19 @@ pub(crate) struct WorkerLoop {
     pub(crate) partitions: HashMap<Arc<str>, i32>,
     pub(crate) summary: Summary,
     pub(crate) dead_letters_in_a_row: u32,
+    pub(crate) watch: Watch,
 }
 
 /// How one end of the log was left.
 enum Left {
     Drained,
-    Rebuild,
+    Rebuild(&'static str),
 }
 
 /// What a bundle became.
 struct Computed {
     outputs: Vec<NewRecord>,
+    ends: Vec<End>,
     dead_letters_in_a_row: u32,
     dead_letters: u64,
     verdicts: u64,
@@ -94,12 +98,13 @@ impl WorkerLoop {
             let committed = self.summary.bundles;
             let why = match self.log.worker(self.options.clone()) {
                 Ok(mut worker) => {
+                    self.watch.opened();
                     if let Some(ready) = ready.take() {
                         ready();
                     }
                     match self.session(worker.as_mut()) {
                         Ok(Left::Drained) => return Ok(self.summary),
-                        Ok(Left::Rebuild) => "a commit whose outcome is unknown".to_owned(),
+                        Ok(Left::Rebuild(why)) => why.to_owned(),
                         Err(RuntimeError::Log(error @ LogError::Unavailable { .. })) => {
                             error.to_string()
                         }
@@ -124,6 +129,7 @@ impl WorkerLoop {
                 });
             }
             self.summary.rebuilds += 1;
+            self.watch.rebuilt(&why);
             tracing::warn!(
                 group = self.options.group,
                 attempts,
@@ -140,9 +146,13 @@ impl WorkerLoop {
             if self.drain.requested() {
                 return Ok(Left::Drained);
             }
+            self.watch.turned(worker)?;
             let Some(bundle) = worker.next_bundle()? else {
                 continue;
             };
+            if !self.watch.read(&bundle) {
+                return Ok(Left::Rebuild("a bundle that is not the one that is due"));
+            }
             kill_point("polled");
             let Some(computed) = self.compute(&bundle)? else {
                 return Ok(Left::Drained);
@@ -150,6 +160,8 @@ impl WorkerLoop {
             kill_point("computed");
             match self.commit(worker, &bundle, &computed.outputs)? {
                 Commit::Done => {
+                    let bad_traces = computed.bad_trace_headers;
+                    self.watch.committed(&bundle, &computed.ends, bad_traces);
                     self.count(&bundle, &computed)?;
                     self.check_memory()?;
                 }
@@ -159,7 +171,9 @@ impl WorkerLoop {
                         "the bundle's partitions were revoked; dropped"
                     );
                 }
-                Commit::Retry | Commit::Rebuild => return Ok(Left::Rebuild),
+                Commit::Retry | Commit::Rebuild => {
+                    return Ok(Left::Rebuild("a commit whose outcome is unknown"));
+                }
             }
         }
     }
@@ -170,6 +184,7 @@ impl WorkerLoop {
         let now_us = now_us();
         let mut computed = Computed {
             outputs: Vec::with_capacity(bundle.records.len() * 2),
+            ends: Vec::with_capacity(bundle.records.len()),
             dead_letters_in_a_row: self.dead_letters_in_a_row,
             dead_letters: 0,
             verdicts: 0,
@@ -182,7 +197,10 @@ impl WorkerLoop {
             arrivals.push((self.arrival(record)?, context));
         }
         let drain = self.drain.clone();
+        let pulse = self.watch.pulse();
         let wait = move |pause| {
+            // It waits, it does not hang.
+            pulse.turn();
             drain.wait(pause);
             drain.requested()
         };
@@ -191,8 +209,9 @@ impl WorkerLoop {
         };
         for (record, emissions) in bundle.records.iter().zip(emissions) {
             computed.count(&emissions);
-            let records = self.emitter.records(record, emissions, crate::now_us())?;
-            computed.outputs.extend(records);
+            let emitted = self.emitter.emit(record, emissions, crate::now_us())?;
+            computed.outputs.extend(emitted.records);
+            computed.ends.extend(emitted.ends);
         }
         Ok(Some(computed))
     }
@@ -204,13 +223,18 @@ impl WorkerLoop {
         bundle: &Bundle,
         outputs: &[NewRecord],
     ) -> Result<Commit, RuntimeError> {
+        let started = Instant::now();
+        let mut commit = Commit::Rebuild;
         for _ in 0..self.bounds.commit_max_attempts {
-            let commit = worker.commit(bundle, outputs.to_vec())?;
+            let tried = worker.commit(bundle, outputs.to_vec());
+            self.watch.tried(&tried);
+            commit = tried?;
             if commit != Commit::Retry {
-                return Ok(commit);
+                break;
             }
         }
-        Ok(Commit::Rebuild)
+        self.watch.instruments.commit_took(started.elapsed().as_secs_f64());
+        Ok(commit)
     }
 
     fn count(&mut self, bundle: &Bundle, computed: &Computed) -> Result<(), RuntimeError> {
@@ -235,7 +259,7 @@ impl WorkerLoop {
     fn check_memory(&self) -> Result<(), RuntimeError> {
         let max_mib = self.bounds.max_resident_mib;
         let resident_mib = resident_bytes().unwrap_or(0).div_ceil(1024 * 1024);
-        if resident_mib > max_mib {
+        if !self.watch.holds(memory_within_budget(resident_mib, max_mib)) {
             return Err(RuntimeError::MemoryOverBudget {
                 group: self.options.group.clone(),
                 resident_mib,

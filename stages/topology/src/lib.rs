@@ -19,6 +19,7 @@ mod rules;
 mod scenes;
 mod settings;
 mod structure;
+mod telemetry;
 mod values;
 
 pub use asks::Asks;
@@ -34,6 +35,7 @@ pub use problem::{Problem, ProblemCode, Severity};
 pub use quality::{Quality, QualityDetail, QualityLimits};
 pub use register::Register;
 pub use scenes::{parse_scene, scene_settings};
+pub use telemetry::Telemetry;
 pub use settings::{Absent, Form, Kind, SETTINGS, Setting, settings_markdown};
 
 use shiren_contract::stage::StageDescriptor;

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use shiren_log::{Bundle, Commit, LogError, NewRecord, Record, Worker, WorkerOptions, kill_point};
+use shiren_log::{Bundle, Commit, Lag, LogError, NewRecord, Record, Worker, WorkerOptions, kill_point};
 
 use crate::EmbeddedLog;
 use crate::append::{self, Entry};
@@ -176,6 +176,19 @@ impl Worker for EmbeddedWorker {
             }
         }
         Ok(Commit::Done)
+    }
+
+    fn lag(&mut self) -> Result<Vec<Lag>, LogError> {
+        let store = self.log.store();
+        let behind = |Assigned { part, .. }: &Assigned| {
+            let end = records::bounds(store, &self.connection, part)?.end;
+            Ok(Lag {
+                topic: part.topic.clone(),
+                partition: part.partition,
+                records: u64::try_from(end - part.next).unwrap_or(0),
+            })
+        };
+        self.parts.iter().map(behind).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer;
 use rdkafka::{Offset, TopicPartitionList};
-use shiren_log::{Bundle, Commit, LogError, NewRecord, Worker, WorkerOptions, kill_point};
+use shiren_log::{Bundle, Commit, Lag, LogError, NewRecord, Worker, WorkerOptions, kill_point};
 
 use crate::KafkaLog;
 use crate::assignment::Member;
@@ -231,6 +231,10 @@ impl Worker for KafkaWorker {
             }
             Err(failure) => self.undo(bundle, failure),
         }
+    }
+
+    fn lag(&mut self) -> Result<Vec<Lag>, LogError> {
+        Ok(self.queues.lag())
     }
 }
 

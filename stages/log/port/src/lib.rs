@@ -162,6 +162,17 @@ impl NewRecord {
     }
 }
 
+/// How far a worker is behind in one of its partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lag {
+    /// Topic.
+    pub topic: Arc<str>,
+    /// Partition.
+    pub partition: i32,
+    /// Offsets between the last commit and the end of what may be read.
+    pub records: u64,
+}
+
 /// Partitions of a topic; `None` when the topic does not exist.
 pub type Partitions = Option<i32>;
 
@@ -243,6 +254,14 @@ pub trait Worker: Send {
     /// outstanding: [`LogError::UnknownTopic`], [`LogError::RecordTooLarge`] (commit other
     /// outputs), [`LogError::Full`], [`LogError::Unavailable`] (commit again later).
     fn commit(&mut self, bundle: &Bundle, outputs: Vec<NewRecord>) -> Result<Commit, LogError>;
+
+    /// How far it is behind in each of its partitions, as far as is known without asking a broker; empty: not known.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    fn lag(&mut self) -> Result<Vec<Lag>, LogError> {
+        Ok(Vec::new())
+    }
 }
 
 /// What can go wrong in a log; `code` names it on `docs/errors.md`.
