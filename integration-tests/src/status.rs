@@ -106,7 +106,9 @@ impl Scrape {
             let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
             Some((name.to_owned(), kind.to_owned()))
         };
-        let samples = text.lines().filter(|l| !l.is_empty() && !l.starts_with('#'));
+        let samples = text
+            .lines()
+            .filter(|l| !l.is_empty() && !l.starts_with('#'));
         Self {
             kinds: text.lines().filter_map(kind).collect(),
             samples: samples.map(sample).collect(),
@@ -123,7 +125,10 @@ impl Scrape {
     #[must_use]
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let has = |sample: &Sample, (label, value): &(&str, &str)| {
-            sample.labels.get(*label).is_some_and(|found| found == value)
+            sample
+                .labels
+                .get(*label)
+                .is_some_and(|found| found == value)
         };
         let fits = |s: &&Sample| s.name == name && labels.iter().all(|label| has(s, label));
         self.samples.iter().filter(fits).map(|s| s.value).sum()

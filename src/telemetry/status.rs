@@ -117,7 +117,10 @@ impl Status {
             shown["turns"] = worker.turns(self.turn_max).into();
             shown
         });
-        answer(lives, json!({"alive": lives, "workers": shown.collect::<Vec<_>>()}))
+        answer(
+            lives,
+            json!({"alive": lives, "workers": shown.collect::<Vec<_>>()}),
+        )
     }
 
     fn readyz(&self) -> Response<Full<Bytes>> {
@@ -155,7 +158,10 @@ fn response(code: StatusCode, kind: &'static str, body: String) -> Response<Full
     *response.status_mut() = code;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
-    headers.insert(CACHE_CONTROL, hyper::header::HeaderValue::from_static("no-store"));
+    headers.insert(
+        CACHE_CONTROL,
+        hyper::header::HeaderValue::from_static("no-store"),
+    );
     response
 }
 
@@ -167,7 +173,11 @@ pub struct StatusServer {
 
 impl StatusServer {
     fn start(status: Status, listen: &str, settings: &Telemetry) -> anyhow::Result<Self> {
-        let hint = || format!("telemetry.listen = {listen:?} cannot be listened at; take a free `address:port`, or port 0");
+        let hint = || {
+            format!(
+                "telemetry.listen = {listen:?} cannot be listened at; take a free `address:port`, or port 0"
+            )
+        };
         let listener = TcpListener::bind(listen).with_context(hint)?;
         listener.set_nonblocking(true).with_context(hint)?;
         let address = listener.local_addr().with_context(hint)?;

@@ -41,7 +41,9 @@ impl Watched {
     /// `shiren run`, started and perhaps not ready yet, and its listener's address.
     fn launch(&self, environment: &[(&str, &str)]) -> (Worker, String) {
         let mut command = processes::on_embedded(&self.topology());
-        command.arg("run").env("SHIREN_TELEMETRY_LISTEN", "127.0.0.1:0");
+        command
+            .arg("run")
+            .env("SHIREN_TELEMETRY_LISTEN", "127.0.0.1:0");
         command.envs(environment.iter().copied());
         let worker = Worker::launch(command, "front");
         let head = "metrics and health: http://";
@@ -94,7 +96,10 @@ fn a_process_shows_what_it_did_and_where_it_is() {
     states.await_state("ready");
 
     run::publish(log, &events::requests(&site::home(), COUNT));
-    log.publisher().unwrap().publish(vec![unreadable()]).unwrap();
+    log.publisher()
+        .unwrap()
+        .publish(vec![unreadable()])
+        .unwrap();
     let verdicts = by_kind_and_decision(log, COUNT);
     // Counted once it is committed, which a reader may see a moment before.
     let records = (COUNT + 1) as u64;
@@ -200,7 +205,10 @@ fn the_listener_answers_what_it_serves_and_hangs_up_on_the_rest() {
 
     let post = rest(send(&address, "POST /metrics HTTP/1.1\r\nhost: a\r\n\r\n"));
     assert!(post.starts_with("HTTP/1.1 405"), "{post}");
-    let long = format!("GET /metrics HTTP/1.1\r\nhost: {}\r\n\r\n", "a".repeat(20_000));
+    let long = format!(
+        "GET /metrics HTTP/1.1\r\nhost: {}\r\n\r\n",
+        "a".repeat(20_000)
+    );
     let long = rest(send(&address, &long));
     assert!(!long.starts_with("HTTP/1.1 200"), "{long}");
     // Whoever never ends the head gets nothing, however long it waits.

@@ -59,7 +59,10 @@ fn one_trace_from_the_producer_to_the_verdict() {
     assert_eq!(traceparent.split('-').nth(1), Some(TRACE_ID));
 
     // Those of the other process too: each sends its own.
-    let (front, back) = (["admit", "decode", "detect", "embed"], ["match", "ask match"]);
+    let (front, back) = (
+        ["admit", "decode", "detect", "embed"],
+        ["match", "ask match"],
+    );
     let expected: Vec<&str> = front.into_iter().chain(back).collect();
     await_that("the spans of both processes", || {
         let spans = collector.spans(TRACE_ID);

@@ -145,7 +145,9 @@ impl<A, R> Asker<A, R> {
     ) -> Result<Vec<Result<R, AskFailure>>, Interrupted> {
         let replies = self.replies(asks, wait);
         match &replies {
-            Ok(replies) => replies.iter().for_each(|r| self.tally.ended(r.as_ref().err())),
+            Ok(replies) => replies
+                .iter()
+                .for_each(|r| self.tally.ended(r.as_ref().err())),
             Err(Interrupted) => {
                 let count = asks.len() as u64;
                 self.tally.interrupted.fetch_add(count, Ordering::Relaxed);

@@ -10,7 +10,9 @@ use shiren_contract::sealing;
 use shiren_contract::stage::{Message, Rejection};
 use shiren_contract::terminal::{Observation, Terminal, TerminalRecords};
 use shiren_log::{NewRecord, Record};
-use shiren_schemas::records::{CanonicalVerdict, DeadLetter, Envelope, Lane, LibraryChange, LibraryOperation};
+use shiren_schemas::records::{
+    CanonicalVerdict, DeadLetter, Envelope, Lane, LibraryChange, LibraryOperation,
+};
 use shiren_schemas::topics::Topic;
 use shiren_schemas::{CodecError, Id, Sha256, Wire, framing, ids, keys};
 
@@ -112,7 +114,8 @@ impl Emitter {
                     self.close(origin, *terminal, &trace, now_us, &mut out)?;
                 }
                 Emission::Dead { stage, rejection } => {
-                    out.records.push(self.dead_letter(origin, stage, &rejection, None)?);
+                    out.records
+                        .push(self.dead_letter(origin, stage, &rejection, None)?);
                     let code = Some(rejection.code.id);
                     out.ends.push(End::DeadLetter { code });
                 }
@@ -178,7 +181,12 @@ impl Emitter {
             let code = fault.and_then(|fault| codes::find(&fault.code)).copied();
             let detail = fault.map(|fault| fault.detail.clone()).unwrap_or_default();
             let rejection = Rejection::new(code.unwrap_or(codes::STAGE_FAILED), detail);
-            out.records.push(self.dead_letter(origin, stage, &rejection, Some(&terminal.envelope))?);
+            out.records.push(self.dead_letter(
+                origin,
+                stage,
+                &rejection,
+                Some(&terminal.envelope),
+            )?);
         }
         let scene = self.policies.of(&terminal.envelope);
         let seen = Observation {
@@ -216,7 +224,8 @@ impl Emitter {
             tenant: tenant.clone(),
             mode,
         };
-        out.records.push(new_record(&topic, key.clone(), verdict.encode()?, headers));
+        out.records
+            .push(new_record(&topic, key.clone(), verdict.encode()?, headers));
         if let Some(results) = results {
             let topic = Topic::Results {
                 tenant: tenant.clone(),

@@ -26,12 +26,7 @@ pub enum Phase {
 
 impl Phase {
     /// All, in the order in which a worker comes to them.
-    pub const ALL: &[Self] = &[
-        Self::Starting,
-        Self::Restoring,
-        Self::Ready,
-        Self::Draining,
-    ];
+    pub const ALL: &[Self] = &[Self::Starting, Self::Restoring, Self::Ready, Self::Draining];
 
     /// As it is shown.
     #[must_use]
@@ -178,7 +173,11 @@ impl Health {
             segment: pulse.segment.clone(),
             lane: pulse.lane,
             slot: pulse.slot,
-            phase: if draining { Phase::Draining } else { pulse.phase() },
+            phase: if draining {
+                Phase::Draining
+            } else {
+                pulse.phase()
+            },
             still_for: Duration::from_millis(
                 now_ms.saturating_sub(pulse.turned_ms.load(Ordering::Relaxed)),
             ),

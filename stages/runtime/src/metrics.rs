@@ -38,7 +38,8 @@ pub struct Metric {
 }
 
 const SECONDS: &[f64] = &[
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    60.0,
 ];
 const RECORDS_OF_A_BUNDLE: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0];
 
@@ -197,12 +198,19 @@ impl Instruments {
             KeyValue::new("lane", lane.to_string()),
         ];
         let all = &self.0;
-        for counter in [&all.records, &all.duplicates, &all.dead_letters, &all.bad_traces, &all.rebuilds] {
+        for counter in [
+            &all.records,
+            &all.duplicates,
+            &all.dead_letters,
+            &all.bad_traces,
+            &all.rebuilds,
+        ] {
             counter.add(0, &of);
         }
         for outcome in ["done", "retry", "revoked", "rebuild", "failed"] {
             let [segment, lane] = of.clone();
-            all.commits.add(0, &[segment, lane, KeyValue::new("outcome", outcome)]);
+            all.commits
+                .add(0, &[segment, lane, KeyValue::new("outcome", outcome)]);
         }
         WorkerInstruments {
             all: self.clone(),
@@ -382,7 +390,10 @@ fn observe_asks(meter: &Meter, sources: &Arc<Sources>) {
     let sources = Arc::clone(sources);
     gauge(meter, BREAKER, move |seen| {
         for (stage, tally) in lock(&sources.asks).iter() {
-            seen(u64::from(tally.is_open()), &[KeyValue::new("stage", *stage)]);
+            seen(
+                u64::from(tally.is_open()),
+                &[KeyValue::new("stage", *stage)],
+            );
         }
     });
 }
@@ -419,7 +430,8 @@ fn observe_phases(meter: &Meter, health: Health) {
 
 fn observe_spans(meter: &Meter, spans: Arc<SpanTally>) {
     observed(meter, SPANS, move |seen| {
-        let load = |count: &std::sync::atomic::AtomicU64| count.load(std::sync::atomic::Ordering::Relaxed);
+        let load =
+            |count: &std::sync::atomic::AtomicU64| count.load(std::sync::atomic::Ordering::Relaxed);
         for (outcome, count) in [
             ("exported", load(&spans.exported)),
             ("failed", load(&spans.failed)),
@@ -442,7 +454,10 @@ mod tests {
             let is_counter = metric.kind == Kind::Counter;
             assert_eq!(name.ends_with("_total"), is_counter, "{name}");
             let is_name = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-            assert!(is_name(name) && metric.labels.iter().all(|l| is_name(l)), "{name}");
+            assert!(
+                is_name(name) && metric.labels.iter().all(|l| is_name(l)),
+                "{name}"
+            );
             assert!(metric.meaning.ends_with('.'), "{name}");
         }
         let mut names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();

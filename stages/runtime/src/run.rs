@@ -276,8 +276,15 @@ impl Runtime {
                 "this system does not tell a process's memory: runtime.max_resident_mib is not watched"
             );
         }
-        let loops = self.options.segments.iter().map(|s| s.workers as usize).sum::<usize>();
-        self.options.health.expect(loops * self.options.lanes.len(), drain);
+        let loops = self
+            .options
+            .segments
+            .iter()
+            .map(|s| s.workers as usize)
+            .sum::<usize>();
+        self.options
+            .health
+            .expect(loops * self.options.lanes.len(), drain);
         let table = &self.options.policy.table;
         let reader = table.read_to_end(self.log.as_ref())?;
         let (events, inbox) = mpsc::channel();

@@ -328,7 +328,10 @@ impl Segment {
             "ask",
             otel.name = format!("ask {}", self.stages[stage].0.descriptor.name),
             otel.kind = "client",
-            case_id = waiting.case.as_ref().map(|e| tracing::field::display(e.case_id)),
+            case_id = waiting
+                .case
+                .as_ref()
+                .map(|e| tracing::field::display(e.case_id)),
         );
         // As for a stage.
         let _ = span.set_parent(waiting.context.clone());

@@ -131,7 +131,11 @@ impl Watch {
                     self.instruments.reason(code);
                 }
             }
-            End::Verdict { canonical, sha256, took_us } => {
+            End::Verdict {
+                canonical,
+                sha256,
+                took_us,
+            } => {
                 let kind = canonical.kind.to_string();
                 let decision = canonical.decision.to_string();
                 let seconds = *took_us as f64 / 1e6;

@@ -53,7 +53,10 @@ impl Watched {
     }
 
     fn violations(&self, invariant: &str) -> f64 {
-        self.count("shiren_invariant_violations_total", ("invariant", invariant))
+        self.count(
+            "shiren_invariant_violations_total",
+            ("invariant", invariant),
+        )
     }
 }
 
@@ -104,7 +107,9 @@ const FRONT: (&str, &str) = ("segment", "front");
 fn what_is_committed_is_counted_and_what_is_committed_again_too() {
     let mut watched = Watched::new();
     let (one, other) = (Sha256([1; 32]), Sha256([2; 32]));
-    let dead = End::DeadLetter { code: Some("avro_unreadable") };
+    let dead = End::DeadLetter {
+        code: Some("avro_unreadable"),
+    };
     let ends = [verdict("a", one), verdict("b", one), dead];
     assert!(watched.watch.read(&bundle(&[0, 1, 2])));
     watched.watch.committed(&bundle(&[0, 1, 2]), &ends, 1);
@@ -117,10 +122,14 @@ fn what_is_committed_is_counted_and_what_is_committed_again_too() {
     let unreadable = ("code", "avro_unreadable");
     assert_eq!(watched.count("shiren_reason_codes_total", unreadable), 1.0);
 
-    watched.watch.committed(&bundle(&[3]), &[verdict("a", one)], 0);
+    watched
+        .watch
+        .committed(&bundle(&[3]), &[verdict("a", one)], 0);
     assert_eq!(count(&watched, "shiren_duplicate_verdicts_total"), 1.0);
     assert_eq!(watched.violations("one_terminal_per_case"), 0.0);
-    watched.watch.committed(&bundle(&[4]), &[verdict("b", other)], 0);
+    watched
+        .watch
+        .committed(&bundle(&[4]), &[verdict("b", other)], 0);
     assert_eq!(count(&watched, "shiren_duplicate_verdicts_total"), 2.0);
     assert_eq!(watched.violations("one_terminal_per_case"), 1.0);
 }
@@ -149,7 +158,9 @@ fn commits_are_counted_by_their_outcome_and_a_rebuild_is_told() {
     for outcome in outcomes {
         watched.watch.tried(&Ok(outcome));
     }
-    let unknown = LogError::UnknownTopic { topic: "in".to_owned() };
+    let unknown = LogError::UnknownTopic {
+        topic: "in".to_owned(),
+    };
     watched.watch.tried(&Err(unknown));
     let count = |outcome| watched.count("shiren_commits_total", ("outcome", outcome));
     let outcomes = ["done", "retry", "revoked", "rebuild", "failed"];

@@ -233,7 +233,9 @@ impl WorkerLoop {
                 break;
             }
         }
-        self.watch.instruments.commit_took(started.elapsed().as_secs_f64());
+        self.watch
+            .instruments
+            .commit_took(started.elapsed().as_secs_f64());
         Ok(commit)
     }
 
@@ -259,7 +261,10 @@ impl WorkerLoop {
     fn check_memory(&self) -> Result<(), RuntimeError> {
         let max_mib = self.bounds.max_resident_mib;
         let resident_mib = resident_bytes().unwrap_or(0).div_ceil(1024 * 1024);
-        if !self.watch.holds(memory_within_budget(resident_mib, max_mib)) {
+        if !self
+            .watch
+            .holds(memory_within_budget(resident_mib, max_mib))
+        {
             return Err(RuntimeError::MemoryOverBudget {
                 group: self.options.group.clone(),
                 resident_mib,

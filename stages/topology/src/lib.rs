@@ -35,8 +35,8 @@ pub use problem::{Problem, ProblemCode, Severity};
 pub use quality::{Quality, QualityDetail, QualityLimits};
 pub use register::Register;
 pub use scenes::{parse_scene, scene_settings};
-pub use telemetry::Telemetry;
 pub use settings::{Absent, Form, Kind, SETTINGS, Setting, settings_markdown};
+pub use telemetry::Telemetry;
 
 use shiren_contract::stage::StageDescriptor;
 

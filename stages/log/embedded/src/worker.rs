@@ -5,7 +5,9 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use shiren_log::{Bundle, Commit, Lag, LogError, NewRecord, Record, Worker, WorkerOptions, kill_point};
+use shiren_log::{
+    Bundle, Commit, Lag, LogError, NewRecord, Record, Worker, WorkerOptions, kill_point,
+};
 
 use crate::EmbeddedLog;
 use crate::append::{self, Entry};
