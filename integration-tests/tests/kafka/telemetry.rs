@@ -17,18 +17,18 @@ use crate::Cluster;
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN_ID: &str = "00f067aa0ba902b7";
 
-/// What makes pictures into templates in one process, what decides in another.
-const TWO_SEGMENTS: (&str, &str) = (
+/// What makes pictures into templates in one segment, what decides in others; a search needs two of them.
+const APART: (&str, &str) = (
     "[segment.front]\nstages = [\"admit\", \"decode\", \"detect\", \"quality\", \"liveness\", \"embed\", \"match\", \"enrol\", \"authority-verify\"]\nworkers = 1 ",
     "[segment.front]\nstages = [\"admit\", \"decode\", \"detect\", \"quality\", \"liveness\", \"embed\"]\n\
-     [segment.back]\nstages = [\"match\", \"enrol\", \"authority-verify\"]\nworkers = 1 ",
+     [segment.match]\nstages = [\"match\"]\n[segment.enrol]\nstages = [\"enrol\"]\n[segment.authority-verify]\nstages = [\"authority-verify\"]\nworkers = 1 ",
 );
 
 #[test]
 fn one_trace_from_the_producer_to_the_verdict() {
     let collector = Collector::start();
-    let cluster = Cluster::without_workers(&[site::LARGE_FACES, TWO_SEGMENTS]);
-    let workers = ["front", "back"].map(|segment| {
+    let cluster = Cluster::without_workers(&[site::LARGE_FACES, APART]);
+    let workers = ["front", "match"].map(|segment| {
         let mut command = cluster.command(segment, 0);
         command
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
