@@ -75,6 +75,8 @@ class Wanted:
     conversion: str = "none"
     # A second file that the conversion reads: path in the archive and sha256.
     beside: tuple = ()
+    # A program.
+    executable: bool = False
 
 
 @dataclass(frozen=True)
@@ -254,6 +256,8 @@ class Fetcher:
                     check(sources[-1], sha256, f"{inside} in the archive")
                 run([self.venv(), script, *sources, made])
                 check(made, wanted.sha256, f"{wanted.target.name} made by {script.name}")
+            if wanted.executable:
+                made.chmod(0o755)
             os.replace(made, wanted.target)
 
 
@@ -289,21 +293,40 @@ def check(path, sha256, what):
         )
 
 
-def runtime_step(manifest, home, machine):
-    """ONNX Runtime's library for this processor."""
-    runtime = manifest["onnxruntime"]
-    build = runtime.get({"arm64": "aarch64", "amd64": "x86_64"}.get(machine, machine))
+def build_for(listing, name, machine, what, where):
+    """What a listing has for this processor, and its wheel."""
+    build = listing.get({"arm64": "aarch64", "amd64": "x86_64"}.get(machine, machine))
     if not isinstance(build, dict):
         raise Failure(
-            f"there is no ONNX Runtime for {machine} processors in models/manifest.toml; x86_64 and "
-            "aarch64 are supported"
+            f"there is no {what} for {machine} processors in {where}; x86_64 and aarch64 are "
+            "supported"
         )
     # name-version-python-abi-platform.whl
     python, _, wheel_platform = build["wheel"].removesuffix(".whl").split("-")[-3:]
     package = Package(
-        "pypi", runtime["package"], runtime["version"], build["sha256"],
+        "pypi", name, listing["version"], build["sha256"],
         wheel_platform, python.removeprefix("cp"),
     )  # fmt: skip
+    return build, package
+
+
+def collector_step(home, machine):
+    """The OpenTelemetry collector of the tests."""
+    where = "integration-tests/collector.toml"
+    listing = read_toml(REPOSITORY / where)["collector"]
+    build, package = build_for(listing, listing["name"], machine, "collector", where)
+    inside = listing["file"]
+    target = home / "collector" / inside.rpartition("/")[2]
+    wanted = Wanted(target, build["file_sha256"], inside, build["file_sha256"], executable=True)
+    return Step(f"collector {listing['version']}", package, [wanted])
+
+
+def runtime_step(manifest, home, machine):
+    """ONNX Runtime's library for this processor."""
+    runtime = manifest["onnxruntime"]
+    build, package = build_for(
+        runtime, runtime["package"], machine, "ONNX Runtime", "models/manifest.toml"
+    )
     target = home / "lib" / f"libonnxruntime.so.{runtime['version']}"
     wanted = Wanted(target, build["file_sha256"], build["file"], build["file_sha256"])
     return Step(f"onnxruntime {runtime['version']}", package, [wanted])
@@ -379,15 +402,15 @@ def arguments():
     parser.add_argument(
         "--only",
         default="runtime,models,pictures",
-        help="parts to fetch, of runtime, models, pictures, reference and examples (the Python "
-        "environments of integration-tests/reference and examples/python); default "
+        help="parts to fetch, of runtime, models, pictures, collector (of the tests), reference and "
+        "examples (the Python environments of integration-tests/reference and examples/python); default "
         "runtime,models,pictures",
     )
     parser.add_argument("--pictures", choices=["demo", "all"], default="demo")
     parser.add_argument("--machine", default=platform.machine().lower(), help="processor")
     chosen = parser.parse_args()
     chosen.only = chosen.only.split(",")
-    unknown = set(chosen.only) - {"runtime", "models", "pictures", *ENVIRONMENTS}
+    unknown = set(chosen.only) - {"runtime", "models", "pictures", "collector", *ENVIRONMENTS}
     if unknown:
         parser.error(f"unknown part: {', '.join(sorted(unknown))}")
     return chosen
@@ -406,6 +429,8 @@ def main():
             jobs += model_steps(manifest, home, chosen.profile)
         if "pictures" in chosen.only:
             jobs += picture_steps(home, chosen.pictures)
+        if "collector" in chosen.only:
+            jobs.append(collector_step(home, chosen.machine))
         work = [(job.label, lambda job=job: fetcher.step(job)) for job in jobs]
         for part in [part for part in ENVIRONMENTS if part in chosen.only]:
             requirements = ENVIRONMENTS[part] / "requirements.txt"

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use shiren_contract::invariants::{Seen, Terminals};
 use shiren_log::{Log, Reader, Start};
 use shiren_schemas::records::{DeadLetter, Evidence, Mode, Results, Verdict};
 use shiren_schemas::topics::Topic;
@@ -15,7 +16,7 @@ const READ_MAX_RECORDS: usize = 256;
 /// Follows a tenant's verdicts.
 pub struct VerdictReader {
     reader: Box<dyn Reader>,
-    seen: HashMap<Id, shiren_schemas::Sha256>,
+    seen: Terminals,
     /// Records whose verdict id was known already.
     pub duplicates: u64,
     /// Duplicates whose canonical hash is not that of the first: a broken promise.
@@ -35,7 +36,7 @@ impl VerdictReader {
         let reader = log.reader(&topic.to_string(), start)?;
         Ok(Self {
             reader,
-            seen: HashMap::new(),
+            seen: Terminals::all(),
             duplicates: 0,
             contradictions: 0,
         })
@@ -49,15 +50,13 @@ impl VerdictReader {
         let mut fresh = Vec::new();
         for record in self.reader.read(READ_MAX_RECORDS, wait)? {
             let verdict = Verdict::decode(&record.value.unwrap_or_default())?;
-            let hash = verdict.canonical_sha256;
-            match self.seen.get(&verdict.canonical.verdict_id) {
-                Some(first) => {
+            let id = verdict.canonical.verdict_id;
+            match self.seen.add(id, verdict.canonical_sha256) {
+                Ok(Seen::First) => fresh.push(verdict),
+                Ok(Seen::Again) => self.duplicates += 1,
+                Err(_) => {
                     self.duplicates += 1;
-                    self.contradictions += u64::from(*first != hash);
-                }
-                None => {
-                    self.seen.insert(verdict.canonical.verdict_id, hash);
-                    fresh.push(verdict);
+                    self.contradictions += 1;
                 }
             }
         }

@@ -15,6 +15,7 @@ mod dice;
 pub mod face_library;
 mod library_pairs;
 pub mod library_truth;
+mod metrics_page;
 pub mod one_shot;
 mod pairs;
 mod performance_page;

@@ -11,7 +11,9 @@ use shiren_contract::stage::StageDescriptor;
 use shiren_contract::still::StillLimits;
 use shiren_log::{Applied, Log, TopicSpec};
 use shiren_models::{Manifest, ModelError};
-use shiren_runtime::{Options, PolicySource, SegmentOptions, WorkerBounds};
+use shiren_runtime::{
+    Health, Instruments, Options, PolicySource, SegmentOptions, WatchBounds, WorkerBounds,
+};
 use shiren_schemas::records::{Lane, Mode};
 use shiren_schemas::topics::Topic;
 use shiren_topology::{LogSettings, Problem, Topology};
@@ -318,6 +320,12 @@ impl Site {
                 .map_or(0, |scene| scene.expires_after_ms),
             max_record_bytes: t.topics.max_record_bytes,
             host: host(),
+            instruments: Instruments::default(),
+            health: Health::new(),
+            watch: WatchBounds {
+                recent_verdicts_max: t.telemetry.recent_verdicts_max,
+                lag_every: Duration::from_millis(t.telemetry.lag_every_ms),
+            },
         })
     }
 

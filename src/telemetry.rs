@@ -1,9 +1,18 @@
-//! Logs to standard error, spans to OpenTelemetry. Neither carries names, numbers or pictures.
+//! Logs to standard error, spans to OpenTelemetry, metrics and health by HTTP. None carries names, numbers or pictures.
+
+mod spans;
+mod status;
+
+pub use status::{Status, StatusServer};
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use anyhow::Context;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use shiren_runtime::SpanTally;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -13,10 +22,19 @@ pub struct Telemetry(SdkTracerProvider);
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        if let Err(error) = self.0.shutdown() {
+        if let Err(error) = self.0.shutdown_with_timeout(SPANS_MAX_WAIT) {
             eprintln!("shiren: telemetry could not be closed: {error}");
         }
     }
+}
+
+/// Longest wait for the last spans when a process ends: a collector that hangs must not hold a drain up.
+const SPANS_MAX_WAIT: Duration = Duration::from_secs(1);
+
+/// How spans left this process.
+pub(crate) fn spans() -> Arc<SpanTally> {
+    static SPANS: LazyLock<Arc<SpanTally>> = LazyLock::new(Arc::default);
+    Arc::clone(&SPANS)
 }
 
 /// Warnings, but for two that the face library's engine gives at every start and nobody can do anything about: it keeps what
@@ -38,7 +56,7 @@ pub fn start() -> anyhow::Result<Telemetry> {
             .with_http()
             .build()
             .context("OTEL_EXPORTER_OTLP_ENDPOINT: the exporter could not be built")?;
-        provider = provider.with_batch_exporter(exporter);
+        provider = provider.with_span_processor(spans::counted(exporter, spans()));
     }
     let provider = provider.build();
     let filter =

@@ -2,10 +2,13 @@
 #![allow(clippy::expect_used, reason = "test code: a panic is how it speaks")]
 
 pub mod broker;
+pub mod collector;
 pub mod dice;
 pub mod events;
+pub mod ledger;
 pub mod libraries;
 pub mod policy;
 pub mod processes;
 pub mod run;
 pub mod site;
+pub mod status;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use shiren::case_reader::VerdictReader;
 use shiren::site::Site;
 use shiren::{requests, stages};
+use shiren_contract::invariants;
 use shiren_log::{Log, Start};
 use shiren_runtime::{Drain, Runtime, Summary};
 use shiren_schemas::records::{Lane, Mode, Request, Verdict};
@@ -16,7 +17,7 @@ use crate::{events, site};
 /// Longest wait for all verdicts of a test: with ten busy processes on two cores some take half of it.
 pub const MAX_WAIT: Duration = Duration::from_secs(300);
 /// Longest wait of one look for more of them.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Publishes `requests` for the tenant `default`.
 ///
@@ -114,7 +115,24 @@ pub fn verdicts(log: &dyn Log, count: usize) -> Vec<Verdict> {
     let verdicts = reader.await_count(count, MAX_WAIT).expect("all verdicts");
     assert_eq!(verdicts.len(), count, "more verdicts than cases");
     assert_eq!(reader.duplicates, 0, "a verdict was written twice");
+    verdicts.iter().for_each(hold_invariants);
     verdicts
+}
+
+/// What must hold of a verdict by itself, by the policy of the topology; its deadline is not in it.
+///
+/// # Panics
+/// When it does not.
+pub fn hold_invariants(verdict: &Verdict) {
+    let canonical = &verdict.canonical;
+    let held = invariants::verdict_of_its_case(canonical).and_then(|()| {
+        let (kind, decision) = (canonical.kind, canonical.decision);
+        // The policy's requirements are the runtime's to check: here, what every accept needs.
+        invariants::no_accept_on_failure(kind, decision, &canonical.checks, 0, Some(&[]))
+    });
+    if let Err(violation) = held {
+        panic!("{violation}: {verdict:?}");
+    }
 }
 
 /// Every verdict that there is was written once.
@@ -126,7 +144,9 @@ pub fn no_verdict_twice(log: &dyn Log) {
     let mut reader = VerdictReader::open(log, "default", live, Start::Beginning).expect("a reader");
     let mut count = 0;
     while !reader.at_end().expect("its end") {
-        count += reader.next(LOOK_EVERY).expect("verdicts").len();
+        let verdicts = reader.next(LOOK_EVERY).expect("verdicts");
+        verdicts.iter().for_each(hold_invariants);
+        count += verdicts.len();
     }
     assert!(count > 0, "no verdict");
     assert_eq!(reader.duplicates, 0, "a verdict was written twice");

@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use super::print_line;
-use crate::{codes, performance_page, topics_page};
+use crate::{codes, metrics_page, performance_page, topics_page};
 
 #[derive(Subcommand)]
 pub(crate) enum DocsCommand {
@@ -53,9 +53,10 @@ pub(crate) fn docs(command: &DocsCommand) -> anyhow::Result<ExitCode> {
 }
 
 /// The generated pages: file name and text.
-fn pages(results: &Path) -> anyhow::Result<[(&'static str, String); 4]> {
+fn pages(results: &Path) -> anyhow::Result<[(&'static str, String); 5]> {
     Ok([
         ("errors.md", errors()),
+        ("metrics.md", metrics_page::markdown()),
         ("performance.md", performance_page::markdown(results)?),
         ("topics.md", topics_page::markdown()),
         ("topology.md", shiren_topology::settings_markdown()),

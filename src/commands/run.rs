@@ -11,6 +11,7 @@ use shiren_runtime::{Drain, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Place, print_line};
+use crate::telemetry::Status;
 use crate::{policy, stages, vault};
 
 #[derive(Args)]
@@ -27,7 +28,14 @@ pub(crate) struct RunArgs {
 }
 
 pub(crate) fn run(place: &Place, args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let (site, log) = place.log()?;
+    let site = place.site()?;
+    let status = Status::new(&site.topology)?;
+    // Before the log: that it is not reached yet is worth telling.
+    let server = status.serve(&site.topology.telemetry)?;
+    if let Some(server) = &server {
+        eprintln!("metrics and health: http://{}", server.address());
+    }
+    let log = site.open_log()?;
     if args.apply_topics {
         site.set_up(log.as_ref())?;
     } else {
@@ -36,7 +44,8 @@ pub(crate) fn run(place: &Place, args: &RunArgs) -> anyhow::Result<ExitCode> {
     }
     let keys = vault::open(&site).map_err(vault::coded)?;
     let sealing = keys.clone().map(|keys| keys as Arc<dyn Vault>);
-    let options = site.options(&args.segments, args.slot, sealing)?;
+    let mut options = site.options(&args.segments, args.slot, sealing)?;
+    (options.instruments, options.health) = (status.instruments(), status.health());
     let names: Vec<_> = options
         .segments
         .iter()

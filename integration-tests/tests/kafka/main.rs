@@ -7,11 +7,13 @@
 
 mod chain;
 mod crashes;
+mod ledger;
 mod library;
 mod log;
 mod memory;
 mod policy;
 mod python;
+mod telemetry;
 mod validate;
 
 use std::path::{Path, PathBuf};

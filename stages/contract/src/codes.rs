@@ -122,6 +122,7 @@ codes! {
     LIVENESS_INPUT_UNFIT "liveness_input_unfit" "The face is too small or too blurred for liveness." "Come closer and hold still: the face should be at least liveness.min_face_px wide and sharp.";
     LIVENESS_ADVISORY "liveness_advisory" "The face passed the passive check of one still, which misses good prints and screens; on its own that is not enough to accept." "Look at the picture, or say in the scene's allow_advisory why it may accept.";
     // Faults of the chain
+    INVARIANT_VIOLATED "invariant_violated" "A stage would have accepted the case where that must not be (docs/metrics.md names the invariant in the detail); the case is closed as an error." "This is a fault of the program or of a stage of your own: report it with the dead letter and the worker's log.";
     STAGE_FAILED "stage_failed" "A stage failed on this case; the case is closed as an error." "Look at the worker's log and the dead letter; publish the request again when the fault is mended.";
     RECORD_TOO_LARGE "record_too_large" "A record between stages would exceed topics.max_record_bytes; the case is closed as an error." "Raise topics.max_record_bytes, or lower detect.crop_max_side_px.";
     MODEL_FAILED "model_failed" "A model could not be run on this picture." "Look at the worker's log.";

@@ -5,6 +5,7 @@
 pub mod asking;
 pub mod authority;
 pub mod codes;
+pub mod invariants;
 pub mod judgement;
 pub mod keyed;
 pub mod library;

@@ -255,6 +255,7 @@ fn seen(outcome: Outcome) -> Seen {
             }
         }
         Outcome::DeadLetter(rejection) => panic!("{rejection:?}"),
+        Outcome::Absorbed(absorption) => panic!("{absorption:?}"),
     }
 }
 

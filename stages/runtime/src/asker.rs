@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,12 +43,63 @@ pub(crate) enum Patience {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Interrupted;
 
+/// What became of the asks of a stage, over all workers of the process.
+#[derive(Debug, Default)]
+pub(crate) struct AskTally {
+    replied: AtomicU64,
+    refused: AtomicU64,
+    unavailable: AtomicU64,
+    deadline: AtomicU64,
+    interrupted: AtomicU64,
+    done: AtomicU64,
+    failed: AtomicU64,
+    left_alone_until: Mutex<Option<Instant>>,
+}
+
+impl AskTally {
+    /// By outcome.
+    pub(crate) fn asks(&self) -> Vec<(&'static str, u64)> {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        vec![
+            ("replied", load(&self.replied)),
+            ("refused", load(&self.refused)),
+            ("unavailable", load(&self.unavailable)),
+            ("deadline", load(&self.deadline)),
+            ("interrupted", load(&self.interrupted)),
+        ]
+    }
+
+    /// Calls by outcome.
+    pub(crate) fn calls(&self) -> Vec<(&'static str, u64)> {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        vec![("done", load(&self.done)), ("failed", load(&self.failed))]
+    }
+
+    /// Whether the port is left alone now.
+    pub(crate) fn is_open(&self) -> bool {
+        let until = self.left_alone_until.lock();
+        let until = *until.unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn ended(&self, failure: Option<&AskFailure>) {
+        let count = match failure {
+            None => &self.replied,
+            Some(failure) if failure.code == codes::DEADLINE_EXCEEDED => &self.deadline,
+            Some(failure) if failure.transient => &self.unavailable,
+            Some(_) => &self.refused,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// A port with its bounds; the workers of a process share one.
 pub(crate) struct Asker<A, R> {
     port: Arc<dyn Port<A, R>>,
     bounds: AskBounds,
     state: Mutex<State>,
     changed: Condvar,
+    tally: Arc<AskTally>,
 }
 
 #[derive(Default)]
@@ -76,11 +128,35 @@ impl<A, R> Asker<A, R> {
             bounds,
             state: Mutex::default(),
             changed: Condvar::new(),
+            tally: Arc::default(),
         }
+    }
+
+    /// What became of its asks.
+    pub(crate) fn tally(&self) -> Arc<AskTally> {
+        Arc::clone(&self.tally)
     }
 
     /// Asks for a bundle: one reply each, in order. `wait` pauses at most so long and says whether to give up.
     pub(crate) fn round(
+        &self,
+        asks: &[(A, Patience)],
+        wait: &dyn Fn(Duration) -> bool,
+    ) -> Result<Vec<Result<R, AskFailure>>, Interrupted> {
+        let replies = self.replies(asks, wait);
+        match &replies {
+            Ok(replies) => replies
+                .iter()
+                .for_each(|r| self.tally.ended(r.as_ref().err())),
+            Err(Interrupted) => {
+                let count = asks.len() as u64;
+                self.tally.interrupted.fetch_add(count, Ordering::Relaxed);
+            }
+        }
+        replies
+    }
+
+    fn replies(
         &self,
         asks: &[(A, Patience)],
         wait: &dyn Fn(Duration) -> bool,
@@ -229,14 +305,23 @@ impl<A, R> Asker<A, R> {
     fn note(&self, down: Option<AskFailure>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if down.is_none() {
+            self.tally.done.fetch_add(1, Ordering::Relaxed);
             (state.failures, state.left_alone_until) = (0, None);
+            self.show(&state);
             return;
         }
+        self.tally.failed.fetch_add(1, Ordering::Relaxed);
         state.last = down;
         state.failures = state.failures.saturating_add(1);
         if state.failures >= self.bounds.breaker_max_failures {
             state.left_alone_until = Some(Instant::now() + self.bounds.breaker_pause);
+            self.show(&state);
         }
+    }
+
+    fn show(&self, state: &State) {
+        let shown = self.tally.left_alone_until.lock();
+        *shown.unwrap_or_else(PoisonError::into_inner) = state.left_alone_until;
     }
 }
 

@@ -205,3 +205,22 @@ fn a_port_that_answers_too_little_is_a_fault() {
     assert_eq!(replies[0], Ok(10));
     assert_eq!(replies[1].as_ref().unwrap_err().code, codes::STAGE_FAILED);
 }
+
+#[test]
+fn what_became_of_asks_and_calls_is_counted() {
+    let port = Told::new([vec![Ok(10), Err(wrong())]]);
+    let bounds = AskBounds {
+        breaker_max_failures: 1,
+        max_attempts: 1,
+        ..BOUNDS
+    };
+    let asker = Asker::new(port, bounds);
+    let tally = asker.tally();
+    asker.round(&bounded(&[1, 2]), &go_on).unwrap();
+    assert!(!tally.is_open());
+    asker.round(&bounded(&[3]), &go_on).unwrap();
+    assert!(tally.is_open(), "left alone after one failed call");
+    let asks: Vec<u64> = tally.asks().into_iter().map(|(_, count)| count).collect();
+    assert_eq!(asks, [1, 1, 1, 0, 0]);
+    assert_eq!(tally.calls(), [("done", 1), ("failed", 1)]);
+}

@@ -10,10 +10,13 @@ use shiren_contract::sealing;
 use shiren_contract::stage::{Message, Rejection};
 use shiren_contract::terminal::{Observation, Terminal, TerminalRecords};
 use shiren_log::{NewRecord, Record};
-use shiren_schemas::records::{DeadLetter, Envelope, Lane, LibraryChange, LibraryOperation};
+use shiren_schemas::records::{
+    CanonicalVerdict, DeadLetter, Envelope, Lane, LibraryChange, LibraryOperation,
+};
 use shiren_schemas::topics::Topic;
 use shiren_schemas::{CodecError, Id, Sha256, Wire, framing, ids, keys};
 
+use crate::metrics::Instruments;
 use crate::segment::Emission;
 
 /// Headers of a verdict beside the trace context: hints, all of them in the verdict too.
@@ -31,6 +34,26 @@ pub enum EmissionError {
     /// The vault cannot be used.
     #[error(transparent)]
     Vault(#[from] VaultError),
+}
+
+/// What emissions became.
+#[derive(Default)]
+pub(crate) struct Emitted {
+    pub(crate) records: Vec<NewRecord>,
+    pub(crate) ends: Vec<End>,
+}
+
+/// An end that is written, to be counted once it is committed.
+pub(crate) enum End {
+    /// A case ended.
+    Verdict {
+        canonical: Box<CanonicalVerdict>,
+        sha256: Sha256,
+        /// Since its arrival.
+        took_us: i64,
+    },
+    /// A copy for the operator; its code where there is no verdict that has it.
+    DeadLetter { code: Option<&'static str> },
 }
 
 /// Puts emissions into records: topics, keys, headers, sizes, seals.
@@ -52,6 +75,8 @@ pub struct Emitter {
     pub layout: String,
     /// Largest record, bytes.
     pub max_record_bytes: usize,
+    /// Where broken invariants are counted.
+    pub instruments: Instruments,
 }
 
 impl Emitter {
@@ -65,7 +90,17 @@ impl Emitter {
         emissions: Vec<Emission>,
         now_us: i64,
     ) -> Result<Vec<NewRecord>, EmissionError> {
-        let mut records = Vec::with_capacity(3);
+        Ok(self.emit(origin, emissions, now_us)?.records)
+    }
+
+    /// As [`Emitter::records`], with the ends that are among them.
+    pub(crate) fn emit(
+        &self,
+        origin: &Record,
+        emissions: Vec<Emission>,
+        now_us: i64,
+    ) -> Result<Emitted, EmissionError> {
+        let mut out = Emitted::default();
         for emission in emissions {
             match emission {
                 Emission::Forward {
@@ -73,18 +108,21 @@ impl Emitter {
                     message,
                     trace,
                 } => {
-                    self.forward(origin, stage, message, trace, now_us, &mut records)?;
+                    self.forward(origin, stage, message, trace, now_us, &mut out)?;
                 }
                 Emission::Closed { terminal, trace } => {
-                    self.close(origin, *terminal, &trace, now_us, &mut records)?;
+                    self.close(origin, *terminal, &trace, now_us, &mut out)?;
                 }
                 Emission::Dead { stage, rejection } => {
-                    records.push(self.dead_letter(origin, stage, &rejection, None)?);
+                    out.records
+                        .push(self.dead_letter(origin, stage, &rejection, None)?);
+                    let code = Some(rejection.code.id);
+                    out.ends.push(End::DeadLetter { code });
                 }
                 Emission::Absorbed(_) => {}
             }
         }
-        Ok(records)
+        Ok(out)
     }
 
     fn forward(
@@ -94,7 +132,7 @@ impl Emitter {
         mut message: Box<dyn Message>,
         trace: Vec<(String, Bytes)>,
         now_us: i64,
-        records: &mut Vec<NewRecord>,
+        out: &mut Emitted,
     ) -> Result<(), EmissionError> {
         let case = message.envelope().clone();
         match self.seal(message.as_mut(), &case.tenant, case.case_id, now_us) {
@@ -103,7 +141,7 @@ impl Emitter {
             Err(error @ VaultError::KeyDestroyed { .. }) => {
                 let rejection = Rejection::new(error.code(), error.to_string());
                 let terminal = Terminal::error(case, stage, rejection, None);
-                return self.close(origin, terminal, &trace, now_us, records);
+                return self.close(origin, terminal, &trace, now_us, out);
             }
             Err(error) => return Err(error.into()),
         }
@@ -114,7 +152,7 @@ impl Emitter {
                 lane: self.lane,
             };
             let key = key_of(origin, message.envelope());
-            records.push(new_record(&topic, key, value, trace));
+            out.records.push(new_record(&topic, key, value, trace));
             return Ok(());
         }
         let detail = format!(
@@ -125,7 +163,7 @@ impl Emitter {
         let rejection = Rejection::new(codes::RECORD_TOO_LARGE, detail);
         let mut terminal = Terminal::error(message.envelope().clone(), stage, rejection, None);
         terminal.dead_letter = true;
-        self.close(origin, terminal, &trace, now_us, records)
+        self.close(origin, terminal, &trace, now_us, out)
     }
 
     fn close(
@@ -134,15 +172,22 @@ impl Emitter {
         terminal: Terminal,
         trace: &[(String, Bytes)],
         now_us: i64,
-        records: &mut Vec<NewRecord>,
+        out: &mut Emitted,
     ) -> Result<(), EmissionError> {
+        let terminal = self.guarded(terminal, now_us);
         if terminal.dead_letter {
+            out.ends.push(End::DeadLetter { code: None });
             let fault = terminal.faults.first();
             let stage = fault.map_or("", |fault| fault.stage.as_str());
             let code = fault.and_then(|fault| codes::find(&fault.code)).copied();
             let detail = fault.map(|fault| fault.detail.clone()).unwrap_or_default();
             let rejection = Rejection::new(code.unwrap_or(codes::STAGE_FAILED), detail);
-            records.push(self.dead_letter(origin, stage, &rejection, Some(&terminal.envelope))?);
+            out.records.push(self.dead_letter(
+                origin,
+                stage,
+                &rejection,
+                Some(&terminal.envelope),
+            )?);
         }
         let scene = self.policies.of(&terminal.envelope);
         let seen = Observation {
@@ -160,6 +205,11 @@ impl Emitter {
             library_changes,
         } = terminal.into_records(&seen)?;
         let tenant = verdict.canonical.tenant.clone();
+        out.ends.push(End::Verdict {
+            took_us: now_us.saturating_sub(verdict.observed.received_time),
+            sha256: verdict.canonical_sha256,
+            canonical: Box::new(verdict.canonical.clone()),
+        });
         let mut headers = trace.to_vec();
         let values = [
             tenant.clone(),
@@ -175,12 +225,13 @@ impl Emitter {
             tenant: tenant.clone(),
             mode,
         };
-        records.push(new_record(&topic, key.clone(), verdict.encode()?, headers));
+        out.records
+            .push(new_record(&topic, key.clone(), verdict.encode()?, headers));
         if let Some(results) = results {
             let topic = Topic::Results {
                 tenant: tenant.clone(),
             };
-            records.push(new_record(
+            out.records.push(new_record(
                 &topic,
                 key.clone(),
                 results.encode()?,
@@ -191,7 +242,7 @@ impl Emitter {
             if let Some(vault) = &self.vault {
                 sealing::seal_change(&mut change, vault.as_ref())?;
             }
-            records.push(library_change(&change)?);
+            out.records.push(library_change(&change)?);
         }
         match self.seal(&mut evidence, &tenant, verdict.canonical.case_id, now_us) {
             Ok(()) => {}
@@ -204,7 +255,7 @@ impl Emitter {
             sealing::strip(&mut evidence);
             value = evidence.encode()?;
         }
-        records.push(new_record(
+        out.records.push(new_record(
             &Topic::Evidence { tenant },
             key,
             value,

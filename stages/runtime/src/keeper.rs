@@ -10,7 +10,7 @@ use shiren_schemas::Wire;
 use shiren_schemas::records::{Lane, StatePosition};
 use shiren_schemas::topics::Topic;
 
-use crate::run::RuntimeError;
+use crate::runtime_error::RuntimeError;
 use crate::segment::Segment;
 use crate::states::{Source, StateChange};
 

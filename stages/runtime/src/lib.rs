@@ -7,25 +7,34 @@ mod asker;
 mod emission;
 mod ends;
 mod global_table;
+mod guard;
+mod health;
 mod keeper;
+mod metrics;
 mod passage;
 mod registry;
 mod resident;
 mod run;
+mod runtime_error;
 mod segment;
 mod states;
 mod trace_context;
+mod watch;
 mod worker;
 
 pub use asker::AskBounds;
 pub use emission::{EmissionError, Emitter, VERDICT_HEADERS};
 pub use global_table::GlobalTable;
+pub use health::{Health, Phase, Pulse, WorkerHealth};
+pub use metrics::{Instruments, Kind, METRICS, Metric, SpanTally};
 pub use passage::{Taken, Timer};
 pub use registry::{BuildError, Registry, StageFactory};
 pub use resident::{peak_resident_bytes, resident_bytes};
-pub use run::{Drain, Options, PolicySource, Runtime, RuntimeError, SegmentOptions, Summary};
+pub use run::{Drain, Options, PolicySource, Runtime, SegmentOptions, Summary};
+pub use runtime_error::RuntimeError;
 pub use segment::{Emission, Segment, SegmentError};
 pub use states::StateBounds;
+pub use watch::WatchBounds;
 pub use worker::WorkerBounds;
 
 /// Microseconds since the Unix epoch: the one place where the wall clock is read.

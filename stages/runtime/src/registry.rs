@@ -12,7 +12,7 @@ use shiren_contract::sealing;
 use shiren_contract::stage::{Arrival, Input, Message, Outcome, Rejection, Stage, StageDescriptor};
 use shiren_schemas::records::Envelope;
 
-use crate::asker::{AskBounds, Asker, Interrupted, Patience};
+use crate::asker::{AskBounds, AskTally, Asker, Interrupted, Patience};
 use crate::states::{AnyStates, Source, StateBounds, States};
 
 /// A stage that could not be built: what, where, what to do.
@@ -27,6 +27,8 @@ pub struct StageFactory {
     /// What the stage is.
     pub descriptor: StageDescriptor,
     build: Arc<Build>,
+    /// Of a stage that asks.
+    pub(crate) asks: Option<Arc<AskTally>>,
 }
 
 impl StageFactory {
@@ -61,6 +63,7 @@ impl Registry {
         self.factories.push(StageFactory {
             descriptor: S::DESCRIPTOR,
             build: Arc::new(move || Ok(Box::new(Pure(build()?)))),
+            asks: None,
         });
         self
     }
@@ -76,6 +79,7 @@ impl Registry {
         self.factories
             .retain(|known| known.descriptor.name != S::DESCRIPTOR.name);
         let asker = Arc::new(Asker::new(port, bounds));
+        let asks = Some(asker.tally());
         let build = move || -> Result<Box<dyn AnyStage>, BuildError> {
             Ok(Box::new(Asking {
                 stage: build()?,
@@ -85,6 +89,7 @@ impl Registry {
         self.factories.push(StageFactory {
             descriptor: S::DESCRIPTOR,
             build: Arc::new(build),
+            asks,
         });
         self
     }
@@ -106,6 +111,7 @@ impl Registry {
         };
         self.factories.push(StageFactory {
             descriptor: S::DESCRIPTOR,
+            asks: None,
             build: Arc::new(build),
         });
         self

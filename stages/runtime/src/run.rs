@@ -5,18 +5,21 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use shiren_contract::policies::Policies;
-use shiren_contract::seal::{Vault, VaultError};
+use shiren_contract::seal::Vault;
 use shiren_log::{Log, LogError, WorkerOptions};
-use shiren_schemas::CodecError;
 use shiren_schemas::records::Lane;
 use shiren_schemas::topics::Topic;
 
-use crate::emission::{EmissionError, Emitter};
+use crate::emission::Emitter;
 use crate::global_table::GlobalTable;
+use crate::health::{Health, Pulse};
 use crate::keeper::Keeper;
-use crate::registry::{BuildError, Registry};
+use crate::metrics::Instruments;
+use crate::registry::Registry;
 use crate::resident::resident_bytes;
-use crate::segment::{Segment, SegmentError};
+use crate::runtime_error::RuntimeError;
+use crate::segment::Segment;
+use crate::watch::{Watch, WatchBounds};
 use crate::worker::{WorkerBounds, WorkerLoop};
 
 /// One segment of this process.
@@ -65,6 +68,12 @@ pub struct Options {
     pub max_record_bytes: usize,
     /// Host name, for the observed part of verdicts.
     pub host: String,
+    /// What measures this process.
+    pub instruments: Instruments,
+    /// Where its workers are.
+    pub health: Health,
+    /// Bounds of watching.
+    pub watch: WatchBounds,
 }
 
 /// The policy, and the table that keeps it up to date.
@@ -92,6 +101,7 @@ impl Options {
             host: self.host.clone(),
             layout: layout.to_owned(),
             max_record_bytes: self.max_record_bytes,
+            instruments: self.instruments.clone(),
         }
     }
 }
@@ -125,98 +135,6 @@ impl Summary {
         self.bad_trace_headers += other.bad_trace_headers;
         self.rebuilds += other.rebuilds;
     }
-}
-
-/// Why a run ended before it was drained.
-#[derive(Debug, thiserror::Error)]
-pub enum RuntimeError {
-    /// The log.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// A stage could not be built.
-    #[error("a stage could not be built: {0}")]
-    Build(BuildError),
-    /// A record of this program could not be encoded.
-    #[error(transparent)]
-    Codec(#[from] CodecError),
-    /// The vault cannot be used.
-    #[error(
-        "{0}. The worker stops, nothing is written in clear text instead; what is not committed is in the log"
-    )]
-    Vault(#[from] VaultError),
-    /// Too many dead letters in a row.
-    #[error(
-        "group {group}: more than {max} records in a row became dead letters; something is wrong with all of them. Look at the dead-letter topic, mend the producer or the stage, then start again; nothing is lost"
-    )]
-    DeadLettersOverLimit {
-        /// Group.
-        group: String,
-        /// Limit.
-        max: u32,
-    },
-    /// Too many rebuilds in a row.
-    #[error(
-        "group {group}: built anew {attempts} times without a commit between; the last time: {why}"
-    )]
-    RebuildsOverLimit {
-        /// Group.
-        group: String,
-        /// Times.
-        attempts: u32,
-        /// Last reason.
-        why: String,
-    },
-    /// The process holds more memory than it may.
-    #[error(
-        "group {group}: memory_over_budget: the process holds {resident_mib} MiB, runtime.max_resident_mib is {max_mib}. What was answered is committed, the rest is in the log: start it again. If it comes back, lower bundle.max_bytes, bundle.queue_max_bytes, stills.max_pixels or detect.net_max_side_px, run fewer workers in a process, or raise the bound"
-    )]
-    MemoryOverBudget {
-        /// Group of the worker that saw it.
-        group: String,
-        /// Resident memory, MiB.
-        resident_mib: u64,
-        /// Bound, MiB.
-        max_mib: u64,
-    },
-    /// A record of a changelog cannot be read.
-    #[error(
-        "state_unreadable: {topic}/{partition} at offset {offset}: {what}. A newer version may have written it: run that one. What is committed stays in the log"
-    )]
-    StateUnreadable {
-        /// Changelog.
-        topic: String,
-        /// Partition.
-        partition: i32,
-        /// Offset.
-        offset: i64,
-        /// What is wrong.
-        what: String,
-    },
-    /// The state is not of the committed offset.
-    #[error(
-        "state_elsewhere: {stage} has seen {topic}/{partition} up to offset {state:?}, the group has committed {committed:?}: they were changed apart, by hand or by a backup. Nothing is processed on state that does not belong to it: docs/state.md says how to go on"
-    )]
-    StateElsewhere {
-        /// Stage.
-        stage: &'static str,
-        /// Input topic.
-        topic: String,
-        /// Partition.
-        partition: i32,
-        /// Next offset by the state.
-        state: Option<i64>,
-        /// Next offset by the group.
-        committed: Option<i64>,
-    },
-    /// A stage panicked at a timer.
-    #[error("{stage} failed at a timer")]
-    Timer {
-        /// Stage.
-        stage: &'static str,
-    },
-    /// A worker thread panicked or could not be started.
-    #[error("worker {0} stopped unexpectedly")]
-    WorkerLost(String),
 }
 
 /// A wish to stop: workers finish the bundle they are at, commit it, and end.
@@ -306,6 +224,15 @@ impl Runtime {
                 "this system does not tell a process's memory: runtime.max_resident_mib is not watched"
             );
         }
+        let loops = self
+            .options
+            .segments
+            .iter()
+            .map(|s| s.workers as usize)
+            .sum::<usize>();
+        self.options
+            .health
+            .expect(loops * self.options.lanes.len(), drain);
         let table = &self.options.policy.table;
         let reader = table.read_to_end(self.log.as_ref())?;
         let (events, inbox) = mpsc::channel();
@@ -318,6 +245,8 @@ impl Runtime {
                         let name =
                             format!("{}.{lane}.{}", segment.name, segment.first_slot + index);
                         let thread = std::thread::Builder::new().name(name.clone());
+                        let slot = segment.first_slot + index;
+                        let pulse = self.options.health.worker(&segment.name, *lane, slot);
                         let spawned = thread.spawn_scoped(scope, {
                             let events = events.clone();
                             let drain = drain.clone();
@@ -331,7 +260,7 @@ impl Runtime {
                                 let started = end.events.clone();
                                 let ready = move || drop(started.send(Event::Ready));
                                 end.result =
-                                    Some(self.worker(segment, *lane, index, &drain, ready));
+                                    Some(self.worker(segment, *lane, index, pulse, &drain, ready));
                             }
                         });
                         waiting_for += 1;
@@ -363,6 +292,7 @@ impl Runtime {
         segment: &SegmentOptions,
         lane: Lane,
         index: u32,
+        pulse: Arc<Pulse>,
         drain: &Drain,
         ready: impl FnOnce(),
     ) -> Result<Summary, RuntimeError> {
@@ -372,6 +302,9 @@ impl Runtime {
         let built = Segment::build(&self.registry, &options.chain, &segment.stages)
             .map_err(RuntimeError::Build)?
             .on_log(options.policy.clone(), options.vault.clone());
+        let instruments = options.instruments.of_worker(&segment.name, lane);
+        // Kafka's transaction markers take offsets; in the embedded log every offset is a record.
+        let is_dense = self.log.engine() == "embedded";
         WorkerLoop {
             log: self.log.clone(),
             options: WorkerOptions {
@@ -386,7 +319,7 @@ impl Runtime {
                 poll_max_wait: options.poll_max_wait,
                 queue_max_bytes: options.queue_max_bytes,
             },
-            segment: built,
+            segment: built.measured(&instruments),
             emitter: options.emitter(lane, &segment.name),
             bounds: options.bounds,
             drain: drain.clone(),
@@ -395,6 +328,7 @@ impl Runtime {
             ticked: Instant::now(),
             summary: Summary::default(),
             dead_letters_in_a_row: 0,
+            watch: Watch::new(instruments, pulse, is_dense, options.watch),
         }
         .run(ready)
     }
@@ -476,23 +410,4 @@ fn collect(
         }
     }
     first_error.map_or(Ok(summary), Err)
-}
-
-impl From<SegmentError> for RuntimeError {
-    fn from(error: SegmentError) -> Self {
-        match error {
-            SegmentError::Build(error) => Self::Build(error),
-            SegmentError::Vault(error) => Self::Vault(error),
-            SegmentError::Timer { stage } => Self::Timer { stage },
-        }
-    }
-}
-
-impl From<EmissionError> for RuntimeError {
-    fn from(error: EmissionError) -> Self {
-        match error {
-            EmissionError::Codec(error) => Self::Codec(error),
-            EmissionError::Vault(error) => Self::Vault(error),
-        }
-    }
 }

@@ -12,17 +12,18 @@ use shiren_contract::stage::{Absorption, Arrival, Message, Outcome, Rejection, S
 use shiren_contract::terminal::Terminal;
 use shiren_log::kill_point;
 use shiren_schemas::ids;
-use shiren_schemas::records::{Envelope, RequestKind, StageTiming};
+use shiren_schemas::records::{Envelope, StageTiming};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::ends::{closed, deadline_exceeded, failed, fault, overdue, policy_version_unknown};
+use crate::ends::{closed, deadline_exceeded, failed, overdue, policy_version_unknown};
+use crate::metrics::{StageInstruments, WorkerInstruments};
 use crate::passage::{Passage, Place, Step, Taken, Waiting, patience};
 use crate::registry::{AnyStage, BuildError, Progress, Registry, StageFactory, Unread};
 use crate::run::PolicySource;
 use crate::states::{AnyStates, Source};
-use crate::trace_context;
 
 mod remembering;
+mod routing;
 
 /// What a segment makes of a record, before it is put into records of the log.
 pub enum Emission {
@@ -66,6 +67,8 @@ pub struct Segment {
     policy: Option<PolicySource>,
     /// What opens records of the segment's topic.
     vault: Option<Arc<dyn Vault>>,
+    /// By stage; a lone segment has none.
+    instruments: Vec<StageInstruments>,
 }
 
 /// Why a segment cannot go on: the worker stops, and nothing is lost.
@@ -120,6 +123,7 @@ impl Segment {
             chain,
             policy: None,
             vault: None,
+            instruments: Vec::new(),
         })
     }
 
@@ -129,6 +133,19 @@ impl Segment {
     pub(crate) fn on_log(mut self, policy: PolicySource, vault: Option<Arc<dyn Vault>>) -> Self {
         self.policy = Some(policy);
         self.vault = vault;
+        self
+    }
+
+    /// Measured by the instruments of its worker.
+    #[must_use]
+    pub(crate) fn measured(mut self, worker: &WorkerInstruments) -> Self {
+        for (factory, _) in &self.stages {
+            let stage = factory.descriptor.name;
+            self.instruments.push(worker.of_stage(stage));
+            if let Some(tally) = &factory.asks {
+                worker.all.watch_asks(stage, Arc::clone(tally));
+            }
+        }
         self
     }
 
@@ -305,13 +322,17 @@ impl Segment {
         let started = Instant::now();
         let mut asked = Vec::with_capacity(waiting.len());
         let mut asks = Vec::with_capacity(waiting.len());
+        // One span each: they begin together and end with the round.
+        let mut spans = Vec::with_capacity(waiting.len());
         for one in waiting {
+            spans.push(self.ask_span(stage, &one));
             asks.push((one.ask, patience(one.case.as_ref(), passage)));
             asked.push((one.record, one.input, one.case, one.context, one.spent));
         }
         let Ok(replies) = self.stages[stage].1.ask(asks, wait) else {
             return Ok(false);
         };
+        drop(spans);
         kill_point("asked");
         let round = started.elapsed();
         let mut replies = replies.into_iter();
@@ -332,6 +353,22 @@ impl Segment {
             self.advance(passage)?;
         }
         Ok(true)
+    }
+
+    /// The span of an ask, in the trace of its record.
+    fn ask_span(&self, stage: usize, waiting: &Waiting) -> tracing::Span {
+        let span = tracing::info_span!(
+            "ask",
+            otel.name = format!("ask {}", self.stages[stage].0.descriptor.name),
+            otel.kind = "client",
+            case_id = waiting
+                .case
+                .as_ref()
+                .map(|e| tracing::field::display(e.case_id)),
+        );
+        // As for a stage.
+        let _ = span.set_parent(waiting.context.clone());
+        span
     }
 
     /// What a stage decided: to the next one, or to the record's emissions.
@@ -362,6 +399,9 @@ impl Segment {
                 failed(case.clone(), stage, "it panicked")
             }
         };
+        if let Some(instruments) = self.instruments.get(place.stage) {
+            instruments.decided(&outcome, place.spent);
+        }
         match outcome {
             Outcome::Next(outs) => {
                 for (index, out) in outs.into_iter().enumerate() {
@@ -407,58 +447,6 @@ impl Segment {
         };
         table.wait_until(*version_max_wait, || policies.of(case).is_some())
     }
-
-    /// To the next stage of the chain that serves the case's kind: in this segment, or by topic.
-    fn route(&self, place: &Place, message: Box<dyn Message>, passage: &mut Passage) {
-        let from = self.stages[place.stage].0.descriptor.name;
-        let emissions = &mut passage.emissions[place.record];
-        let (kind, schema) = (message.envelope().kind, message.schema());
-        let Some(next) = next_stage(&self.chain, from, kind) else {
-            let what = format!("no stage behind {from} ends a case of kind {kind}");
-            let end = fault(message.envelope().clone(), from, &what);
-            emissions.push(closed(end, &place.context));
-            return;
-        };
-        let here = self
-            .stages
-            .iter()
-            .position(|(factory, _)| factory.descriptor.name == next);
-        let Some(stage) = here else {
-            let trace = trace_context::inject(&place.context);
-            emissions.push(Emission::Forward {
-                stage: next,
-                message,
-                trace,
-            });
-            return;
-        };
-        let envelope = message.envelope().clone();
-        match self.stages[stage].1.accept(message) {
-            Some(input) => passage.steps.push(Step {
-                record: place.record,
-                stage,
-                input,
-                context: place.context.clone(),
-            }),
-            None => {
-                let what = format!("{next} does not read {schema}, which {from} puts out");
-                emissions.push(closed(fault(envelope, from, &what), &place.context));
-            }
-        }
-    }
-}
-
-/// The stage behind `from` that serves `kind`.
-pub(crate) fn next_stage(
-    chain: &[StageDescriptor],
-    from: &str,
-    kind: RequestKind,
-) -> Option<&'static str> {
-    let at = chain.iter().position(|stage| stage.name == from)?;
-    chain[at + 1..]
-        .iter()
-        .find(|stage| stage.kinds.contains(&kind))
-        .map(|stage| stage.name)
 }
 
 #[cfg(test)]

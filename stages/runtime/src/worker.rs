@@ -5,19 +5,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use shiren_contract::invariants::{memory_within_budget, state_matches_offset};
 use shiren_contract::stage::Arrival;
 use shiren_log::{
     Bundle, Commit, Log, LogError, NewRecord, Record, Worker, WorkerOptions, kill_point,
 };
 
-use crate::emission::Emitter;
+use crate::emission::{Emitter, End};
+use crate::health::Phase;
 use crate::keeper::{Keeper, Reached};
 use crate::now_us;
 use crate::passage::Timer;
 use crate::resident::resident_bytes;
-use crate::run::{Drain, RuntimeError, Summary};
+use crate::run::{Drain, Summary};
+use crate::runtime_error::RuntimeError;
 use crate::segment::{Emission, Segment};
 use crate::trace_context;
+use crate::watch::Watch;
 
 /// First pause before a log that did not answer is tried again; doubled each time.
 const BACKOFF_START: Duration = Duration::from_millis(100);
@@ -56,12 +60,13 @@ pub(crate) struct WorkerLoop {
     pub(crate) ticked: Instant,
     pub(crate) summary: Summary,
     pub(crate) dead_letters_in_a_row: u32,
+    pub(crate) watch: Watch,
 }
 
 /// How one end of the log was left.
 enum Left {
     Drained,
-    Rebuild,
+    Rebuild(&'static str),
 }
 
 /// What a bundle became.
@@ -69,6 +74,7 @@ struct Computed {
     outputs: Vec<NewRecord>,
     /// Up to where each partition is then.
     reached: Reached,
+    ends: Vec<End>,
     dead_letters_in_a_row: u32,
     dead_letters: u64,
     verdicts: u64,
@@ -113,12 +119,13 @@ impl WorkerLoop {
             let committed = self.summary.bundles;
             let why = match self.log.worker(self.options.clone()) {
                 Ok(mut worker) => {
+                    self.watch.opened();
                     if let Some(ready) = ready.take() {
                         ready();
                     }
                     match self.session(worker.as_mut()) {
                         Ok(Left::Drained) => return Ok(self.summary),
-                        Ok(Left::Rebuild) => "a commit whose outcome is unknown".to_owned(),
+                        Ok(Left::Rebuild(why)) => why.to_owned(),
                         Err(RuntimeError::Log(error @ LogError::Unavailable { .. })) => {
                             error.to_string()
                         }
@@ -144,6 +151,7 @@ impl WorkerLoop {
                 });
             }
             self.summary.rebuilds += 1;
+            self.watch.rebuilt(&why);
             tracing::warn!(
                 group = self.options.group,
                 attempts,
@@ -162,6 +170,7 @@ impl WorkerLoop {
             if self.drain.requested() {
                 return Ok(Left::Drained);
             }
+            self.watch.turned(worker)?;
             let left = match worker.next_bundle()? {
                 Some(bundle) => self.bundle(worker, &bundle)?,
                 None => self.tick(worker)?,
@@ -182,12 +191,16 @@ impl WorkerLoop {
         if !self.is_restored(worker, bundle.generation)? {
             return Ok(None);
         }
+        if !self.watch.read(bundle) {
+            let why = "a bundle that is not the one that is due";
+            return Ok(Some(Left::Rebuild(why)));
+        }
         let Some(computed) = self.compute(bundle)? else {
             return Ok(Some(Left::Drained));
         };
         kill_point("computed");
         let commit = self.commit(|outputs| worker.commit(bundle, outputs), &computed.outputs)?;
-        self.settle(commit, bundle.records.len(), &computed)
+        self.settle(commit, Some(bundle), &computed)
     }
 
     /// Fires the timers of idle partitions.
@@ -223,7 +236,7 @@ impl WorkerLoop {
         computed.outputs.extend(kept);
         let between = |outputs| worker.commit_between(generation, &positions, outputs);
         let commit = self.commit(between, &computed.outputs)?;
-        self.settle(commit, 0, &computed)
+        self.settle(commit, None, &computed)
     }
 
     /// Whether the state of this assignment is here; reads it where it is not. False when the assignment has changed
@@ -237,8 +250,17 @@ impl WorkerLoop {
             return Ok(true);
         }
         let assignment = worker.assignment()?;
+        self.watch.pulse().set(Phase::Restoring);
         let log = self.log.as_ref();
-        self.keeper.restore(log, &mut self.segment, &assignment)?;
+        let restored = self.keeper.restore(log, &mut self.segment, &assignment);
+        if let Err(RuntimeError::StateElsewhere {
+            state, committed, ..
+        }) = &restored
+        {
+            self.watch.holds(state_matches_offset(*state, *committed));
+        }
+        restored?;
+        self.watch.pulse().set(Phase::Ready);
         Ok(self.keeper.holds(generation))
     }
 
@@ -246,13 +268,16 @@ impl WorkerLoop {
     fn settle(
         &mut self,
         commit: Commit,
-        records: usize,
+        bundle: Option<&Bundle>,
         computed: &Computed,
     ) -> Result<Option<Left>, RuntimeError> {
         match commit {
             Commit::Done => {
                 self.keeper.committed(&computed.reached);
-                self.count(records, computed)?;
+                let records = bundle.map_or(&[][..], |bundle| &bundle.records);
+                self.watch
+                    .committed(records, &computed.ends, computed.bad_trace_headers);
+                self.count(records.len(), computed)?;
                 self.check_memory()?;
                 Ok(None)
             }
@@ -264,7 +289,9 @@ impl WorkerLoop {
                 );
                 Ok(None)
             }
-            Commit::Retry | Commit::Rebuild => Ok(Some(Left::Rebuild)),
+            Commit::Retry | Commit::Rebuild => {
+                Ok(Some(Left::Rebuild("a commit whose outcome is unknown")))
+            }
         }
     }
 
@@ -272,6 +299,7 @@ impl WorkerLoop {
         Computed {
             outputs: Vec::new(),
             reached: Reached::new(),
+            ends: Vec::new(),
             dead_letters_in_a_row: self.dead_letters_in_a_row,
             dead_letters: 0,
             verdicts: 0,
@@ -282,8 +310,10 @@ impl WorkerLoop {
 
     /// Pauses at most so long, and says whether the worker drains.
     fn wait(&self) -> impl Fn(Duration) -> bool + 'static {
-        let drain = self.drain.clone();
+        let (drain, pulse) = (self.drain.clone(), self.watch.pulse());
         move |pause| {
+            // It waits, it does not hang.
+            pulse.turn();
             drain.wait(pause);
             drain.requested()
         }
@@ -308,8 +338,9 @@ impl WorkerLoop {
         };
         for (record, emissions) in bundle.records.iter().zip(taken.records) {
             computed.count(&emissions);
-            let records = self.emitter.records(record, emissions, crate::now_us())?;
-            computed.outputs.extend(records);
+            let emitted = self.emitter.emit(record, emissions, crate::now_us())?;
+            computed.outputs.extend(emitted.records);
+            computed.ends.extend(emitted.ends);
         }
         self.emit_timers(taken.timers, &mut computed)?;
         let kept = self.keeper.records(&mut self.segment, &computed.reached)?;
@@ -333,8 +364,9 @@ impl WorkerLoop {
                 value: None,
                 headers: Vec::new(),
             };
-            let records = self.emitter.records(&origin, emissions, now_us())?;
-            computed.outputs.extend(records);
+            let emitted = self.emitter.emit(&origin, emissions, now_us())?;
+            computed.outputs.extend(emitted.records);
+            computed.ends.extend(emitted.ends);
         }
         Ok(())
     }
@@ -345,13 +377,20 @@ impl WorkerLoop {
         mut attempt: impl FnMut(Vec<NewRecord>) -> Result<Commit, LogError>,
         outputs: &[NewRecord],
     ) -> Result<Commit, RuntimeError> {
+        let started = Instant::now();
+        let mut commit = Commit::Rebuild;
         for _ in 0..self.bounds.commit_max_attempts {
-            let commit = attempt(outputs.to_vec())?;
+            let tried = attempt(outputs.to_vec());
+            self.watch.tried(&tried);
+            commit = tried?;
             if commit != Commit::Retry {
-                return Ok(commit);
+                break;
             }
         }
-        Ok(Commit::Rebuild)
+        self.watch
+            .instruments
+            .commit_took(started.elapsed().as_secs_f64());
+        Ok(commit)
     }
 
     fn count(&mut self, records: usize, computed: &Computed) -> Result<(), RuntimeError> {
@@ -377,7 +416,10 @@ impl WorkerLoop {
     fn check_memory(&self) -> Result<(), RuntimeError> {
         let max_mib = self.bounds.max_resident_mib;
         let resident_mib = resident_bytes().unwrap_or(0).div_ceil(1024 * 1024);
-        if resident_mib > max_mib {
+        if !self
+            .watch
+            .holds(memory_within_budget(resident_mib, max_mib))
+        {
             return Err(RuntimeError::MemoryOverBudget {
                 group: self.options.group.clone(),
                 resident_mib,

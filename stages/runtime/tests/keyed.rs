@@ -13,8 +13,8 @@ use shiren_contract::terminal::Terminal;
 use shiren_log::{Commit, Log, NewRecord, Position, Start, TopicSpec, WorkerOptions};
 use shiren_log_embedded::{EmbeddedLog, EmbeddedOptions};
 use shiren_runtime::{
-    Drain, GlobalTable, Options, PolicySource, Registry, Runtime, RuntimeError, SegmentOptions,
-    StateBounds, Summary, WorkerBounds,
+    Drain, GlobalTable, Health, Instruments, Options, PolicySource, Registry, Runtime,
+    RuntimeError, SegmentOptions, StateBounds, Summary, WatchBounds, WorkerBounds,
 };
 use shiren_schemas::records::{
     Decision, Envelope, Lane, LedgerEntry, Mode, RequestKind, StatePosition, Verdict,
@@ -205,6 +205,9 @@ impl Site {
                 table: GlobalTable::new("shiren.policy".to_owned(), |_| Ok(())),
                 version_max_wait: Duration::ZERO,
             },
+            instruments: Instruments::default(),
+            health: Health::new(),
+            watch: WatchBounds::default(),
             vault: None,
             default_expires_after_ms: 1_000,
             max_record_bytes: 100_000,

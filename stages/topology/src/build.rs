@@ -12,6 +12,7 @@ use crate::model::{
 };
 use crate::quality::Quality;
 use crate::register::Register;
+use crate::telemetry::Telemetry;
 use crate::values::Values;
 
 /// A path that is read here and not to be had: a slip between this file and the settings table.
@@ -75,6 +76,7 @@ pub(crate) fn build(values: &Values) -> Result<Topology, Undeclared> {
             subject_min_margin: number(values, "detect.subject_min_margin")?,
         },
         register: Register::read(values)?,
+        telemetry: Telemetry::read(values)?,
         authority: Asks::read(values, "authority")?,
         library: Library::read(values)?,
         policy: Policy {

@@ -13,6 +13,7 @@ impl Values {
             ("SHIREN_LOG_ENGINE", "log.engine"),
             ("SHIREN_LIBRARY_ENGINE", "library.engine"),
             ("SHIREN_LIBRARY_URL", "library.url"),
+            ("SHIREN_TELEMETRY_LISTEN", "telemetry.listen"),
             (
                 "SHIREN_KAFKA_BOOTSTRAP_SERVERS",
                 "log.kafka.bootstrap_servers",

@@ -19,6 +19,7 @@ mod rules;
 mod scenes;
 mod settings;
 mod structure;
+mod telemetry;
 mod values;
 
 pub use asks::Asks;
@@ -35,6 +36,7 @@ pub use quality::{Quality, QualityDetail, QualityLimits};
 pub use register::Register;
 pub use scenes::{parse_scene, scene_settings};
 pub use settings::{Absent, Form, Kind, SETTINGS, Setting, settings_markdown};
+pub use telemetry::Telemetry;
 
 use shiren_contract::stage::StageDescriptor;
 

@@ -13,6 +13,7 @@ use crate::library::Library;
 use crate::problem::Problem;
 use crate::quality::Quality;
 use crate::register::Register;
+use crate::telemetry::Telemetry;
 
 /// The whole of `topology.toml` with defaults and environment applied.
 #[derive(Clone, Debug)]
@@ -53,6 +54,8 @@ pub struct Topology {
     pub vault: Vault,
     /// The local register of persons.
     pub register: Register,
+    /// What operators see of a process.
+    pub telemetry: Telemetry,
     /// Limits on the quality of faces.
     pub quality: Quality,
     /// Policy by scene that the topic is seeded with; `default` is always among them.

@@ -312,6 +312,14 @@ pub const SETTINGS: &[Setting] = &[
     number("quality.chip.enrolment_min_sharpness", 0.0, 6.0, 10000.0, "The same, to be enrolled."),
     number("quality.chip.comparison_max_blockiness", 0.0, 0.2, 10.0, "Largest blockiness, to be compared; chips hold a portrait in 1 or 2 kB."),
     number("quality.chip.enrolment_max_blockiness", 0.0, 0.1, 10.0, "The same, to be enrolled."),
+    // telemetry
+    text("telemetry.listen", Form::Any, Absent::Unset, "`address:port` where a process that runs workers serves `/metrics`, `/healthz` and `/readyz` by HTTP, without authentication: keep it inside. SHIREN_TELEMETRY_LISTEN wins over it; port 0 takes a free one, which is printed. Unset: no listener."),
+    integer("telemetry.turn_max_ms", 1_000, MINUTE_MS, HOUR_MS, "Longest time between two turns of a worker loop before `/healthz` says that it hangs; above the longest time that one bundle takes."),
+    integer("telemetry.lag_every_ms", 100, 5_000, HOUR_MS, "Between two looks of a worker at how far it is behind."),
+    integer("telemetry.recent_verdicts_max", 1, 4_096, 1_000_000, "Verdicts whose ids a worker remembers, to count those that it commits again; about 150 bytes each."),
+    integer("telemetry.connections_max", 1, 8, 1_024, "Connections of the listener at once; one more is closed unread."),
+    integer("telemetry.connection_max_ms", 100, 5_000, MINUTE_MS, "Longest time from the acceptance of a connection to its end."),
+    integer("telemetry.head_max_bytes", 8_192, 8_192, MIB, "Most bytes of a request's head."),
     // scenes
     Setting { path: "scene.*.requires", kind: Kind::List { of: Form::OneOf(CHECKS, codes::UNKNOWN_CHECK), may_be_empty: true }, absent: Absent::Required, doc: "Checks that must pass before anything is accepted: `comparison`, `liveness`, `quality`. A stage of the chain must answer each." },
     Setting { path: "scene.*.target_fmr", kind: Kind::Number { min: 1e-9, max: 0.1 }, absent: Absent::Required, doc: "Target false-match rate of 1:1 comparison." },

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use shiren_log::{
-    Assigned, Assignment, Bundle, Commit, LogError, NewRecord, Position, Record, Worker,
+    Assigned, Assignment, Bundle, Commit, Lag, LogError, NewRecord, Position, Record, Worker,
     WorkerOptions, kill_point,
 };
 
@@ -230,6 +230,19 @@ impl Worker for EmbeddedWorker {
             return Ok(Commit::Revoked);
         }
         self.write(&moves, outputs)
+    }
+
+    fn lag(&mut self) -> Result<Vec<Lag>, LogError> {
+        let store = self.log.store();
+        let behind = |Held { part, .. }: &Held| {
+            let end = records::bounds(store, &self.connection, part)?.end;
+            Ok(Lag {
+                topic: part.topic.clone(),
+                partition: part.partition,
+                records: u64::try_from(end - part.next).unwrap_or(0),
+            })
+        };
+        self.parts.iter().map(behind).collect()
     }
 }
 

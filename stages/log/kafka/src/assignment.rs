@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
 
 use crate::errors::meaning;
 use crate::queues::{Place, Queues};
@@ -17,7 +17,18 @@ pub(crate) struct Member {
     pub(crate) max_wait: Duration,
 }
 
-impl ClientContext for Member {}
+impl ClientContext for Member {
+    fn stats(&self, statistics: Statistics) {
+        for (topic, of_topic) in &statistics.topics {
+            for (partition, at) in &of_topic.partitions {
+                // Negative: not known.
+                if at.ls_offset >= 0 {
+                    self.queues.ends_at(topic, *partition, at.ls_offset);
+                }
+            }
+        }
+    }
+}
 
 impl ConsumerContext for Member {
     fn rebalance(

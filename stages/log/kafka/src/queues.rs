@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use shiren_log::{Assigned, Assignment, Bundle, LogError, Position, Record, WorkerOptions};
+use shiren_log::{Assigned, Assignment, Bundle, Lag, LogError, Position, Record, WorkerOptions};
 
 /// A topic and a partition of it.
 pub(crate) type Place = (Arc<str>, i32);
@@ -69,6 +69,8 @@ struct Part {
     committed: Option<i64>,
     queue: VecDeque<Record>,
     bytes: usize,
+    /// Behind the last record that may be read, as the client knew it last.
+    end: Option<i64>,
 }
 
 /// A partition's part of a bundle: what a commit moves.
@@ -110,6 +112,7 @@ impl Queues {
                 committed: position,
                 queue: VecDeque::new(),
                 bytes: 0,
+                end: None,
             };
             state.parts.insert(place, part);
         }
@@ -142,6 +145,30 @@ impl Queues {
         let state = self.state();
         let since = |(place, part): (&Place, &Part)| (place.clone(), part.since);
         state.parts.iter().map(since).collect()
+    }
+
+    /// What the client knows of a partition's end.
+    pub(crate) fn ends_at(&self, topic: &str, partition: i32, end: i64) {
+        let mut state = self.state();
+        if let Some(part) = state.parts.get_mut(&(Arc::from(topic), partition)) {
+            part.end = Some(end);
+        }
+    }
+
+    /// How far behind what was committed here is.
+    pub(crate) fn lag(&self) -> Vec<Lag> {
+        let state = self.state();
+        let behind = |((topic, partition), part): (&Place, &Part)| {
+            let held = part.queue.front().map(|record| record.offset);
+            let next = held.or(part.position)?;
+            Some(Lag {
+                topic: Arc::clone(topic),
+                partition: *partition,
+                // The client may have known the end before it read the last records.
+                records: u64::try_from(part.end?.max(part.position?) - next).unwrap_or(0),
+            })
+        };
+        state.parts.iter().filter_map(behind).collect()
     }
 
     /// True while a partition's queue holds less than its share.

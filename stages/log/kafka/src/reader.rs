@@ -158,6 +158,11 @@ pub(crate) fn read_partitions(
     partitions: &[i32],
     each: &mut dyn FnMut(Record),
 ) -> Result<(), LogError> {
+    if log.topics().partitions(topic)?.is_none() {
+        return Err(LogError::UnknownTopic {
+            topic: topic.into(),
+        });
+    }
     let mut ends = high_watermarks(log, topic, partitions)?;
     let mut reader = KafkaReader::open_partitions(log, topic, partitions, Start::Beginning)?;
     ends.retain(|partition, end| {

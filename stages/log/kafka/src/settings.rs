@@ -207,6 +207,10 @@ impl Settings {
                 "queued.max.messages.kbytes",
                 (fetch_bytes / 1024).to_string(),
             );
+        // Where partitions end, for the lag: the client knows, and tells it this often.
+        if !self.0.properties.contains_key("statistics.interval.ms") {
+            config.set("statistics.interval.ms", "5000");
+        }
         // A full queue is looked at again after this, by default after 1 s.
         if !self.0.properties.contains_key("fetch.queue.backoff.ms") {
             config.set("fetch.queue.backoff.ms", "10");

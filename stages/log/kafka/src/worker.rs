@@ -8,7 +8,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer;
 use rdkafka::{Offset, TopicPartitionList};
 use shiren_log::{
-    Assignment, Bundle, Commit, LogError, NewRecord, Position, Worker, WorkerOptions, kill_point,
+    Assignment, Bundle, Commit, Lag, LogError, NewRecord, Position, Worker, WorkerOptions,
+    kill_point,
 };
 
 use crate::KafkaLog;
@@ -277,6 +278,10 @@ impl Worker for KafkaWorker {
         }
         let claims = self.queues.claim_positions(generation, positions);
         self.commit_claims(generation, claims, outputs)
+    }
+
+    fn lag(&mut self) -> Result<Vec<Lag>, LogError> {
+        Ok(self.queues.lag())
     }
 }
 

@@ -210,6 +210,7 @@ macro_rules! contract_tests {
             a_dropped_bundle_is_read_again
             a_bundle_is_committed_once
             offsets_survive_reopening
+            a_worker_knows_how_far_it_is_behind
             two_workers_share_the_partitions
             a_worker_that_was_replaced_cannot_commit
             records_deleted_before_they_were_processed_are_reported

@@ -206,6 +206,17 @@ pub fn check_positions(positions: &[Position]) -> Result<(), LogError> {
     Ok(())
 }
 
+/// How far a worker is behind in one of its partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lag {
+    /// Topic.
+    pub topic: Arc<str>,
+    /// Partition.
+    pub partition: i32,
+    /// Offsets between the last commit and the end of what may be read.
+    pub records: u64,
+}
+
 /// Partitions of a topic; `None` when the topic does not exist.
 pub type Partitions = Option<i32>;
 
@@ -326,6 +337,14 @@ pub trait Worker: Send {
         positions: &[Position],
         outputs: Vec<NewRecord>,
     ) -> Result<Commit, LogError>;
+
+    /// How far it is behind in each of its partitions, as far as is known without asking a broker; empty: not known.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    fn lag(&mut self) -> Result<Vec<Lag>, LogError> {
+        Ok(Vec::new())
+    }
 }
 
 /// What can go wrong in a log; `code` names it on `docs/errors.md`.

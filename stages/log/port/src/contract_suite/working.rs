@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Subject, commit, drain, next, read_to_end, sorted, values};
-use crate::{Commit, LogError, NewRecord, Start};
+use crate::{Commit, Lag, LogError, NewRecord, Start, Worker};
 
 /// Outputs are visible all at once, or not at all.
 pub fn a_commit_under_way_is_not_seen_and_then_seen_whole(subject: &Subject) {
@@ -236,4 +236,39 @@ pub fn offsets_survive_reopening(subject: &Subject) {
     let mut worker = log.worker(subject.worker()).unwrap();
     let rest = drain(worker.as_mut(), 2);
     assert_eq!(sorted(values(&rest)), ["3", "4"]);
+}
+
+/// Records behind the last commit are its lag, those that it holds and has not committed among them.
+pub fn a_worker_knows_how_far_it_is_behind(subject: &Subject) {
+    let log = subject.with_topics(1);
+    let mut publisher = log.publisher().unwrap();
+    let records = [("k", "1"), ("k", "2"), ("k", "3")];
+    subject.publish(publisher.as_mut(), "in", &records);
+    let mut options = subject.worker();
+    options.bundle_max_records = 1;
+    let mut worker = log.worker(options).unwrap();
+    let bundle = next(worker.as_mut());
+    commit(worker.as_mut(), &bundle, vec![]);
+    next(worker.as_mut());
+    await_lag(subject, worker.as_mut(), 2);
+    drain(worker.as_mut(), 2);
+    await_lag(subject, worker.as_mut(), 0);
+}
+
+/// Known within seconds, as brokers are not asked for it.
+fn await_lag(subject: &Subject, worker: &mut dyn Worker, records: u64) {
+    let expected = Lag {
+        topic: subject.name("in").into(),
+        partition: 0,
+        records,
+    };
+    let deadline = Instant::now() + super::PATIENCE;
+    loop {
+        let lag = worker.lag().unwrap();
+        if lag == [expected.clone()] {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{lag:?}, expected {records}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
