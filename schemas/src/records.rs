@@ -59,6 +59,7 @@ macro_rules! wire {
     };
 }
 
+mod dead_letter;
 mod findings;
 mod identity;
 mod library;
@@ -67,6 +68,7 @@ mod request;
 mod stages;
 mod verdict;
 
+pub use dead_letter::*;
 pub use findings::*;
 pub use identity::*;
 pub use library::*;

@@ -43,6 +43,11 @@ pub enum Topic {
     Policy,
     /// `shiren.library`: the truth of the libraries, compacted.
     Library,
+    /// `shiren.attempts.<stage>`: partitions taken over and records begun after a process died, compacted.
+    Attempts {
+        /// First stage of a segment.
+        stage: String,
+    },
     /// `shiren.<stage>.<lane>`: input of a stage that runs apart.
     Stage {
         /// Stage.
@@ -87,6 +92,9 @@ impl Topic {
             }),
             ["shiren", "policy"] => Some(Self::Policy),
             ["shiren", "library"] => Some(Self::Library),
+            ["shiren", "attempts", stage] => Some(Self::Attempts {
+                stage: (*stage).to_owned(),
+            }),
             ["shiren", stage, lane] => Some(Self::Stage {
                 stage: (*stage).to_owned(),
                 lane: lane.parse().ok()?,
@@ -111,6 +119,7 @@ impl std::fmt::Display for Topic {
             Self::DeadLetters { tenant } => write!(f, "shiren.{tenant}.dead-letters"),
             Self::Policy => f.write_str("shiren.policy"),
             Self::Library => f.write_str("shiren.library"),
+            Self::Attempts { stage } => write!(f, "shiren.attempts.{stage}"),
             Self::Stage { stage, lane } => write!(f, "shiren.{stage}.{lane}"),
         }
     }
@@ -132,6 +141,7 @@ mod tests {
             "shiren.default.evidence",
             "shiren.default.dead-letters",
             "shiren.detect.stream",
+            "shiren.attempts.admit",
             "shiren.policy",
             "shiren.library",
         ] {

@@ -123,6 +123,7 @@ codes! {
     LIVENESS_ADVISORY "liveness_advisory" "The face passed the passive check of one still, which misses good prints and screens; on its own that is not enough to accept." "Look at the picture, or say in the scene's allow_advisory why it may accept.";
     // Faults of the chain
     STAGE_FAILED "stage_failed" "A stage failed on this case; the case is closed as an error." "Look at the worker's log and the dead letter; publish the request again when the fault is mended.";
+    RECORD_KILLS_PROCESS "record_kills_process" "The worker process died runtime.crash_max_attempts times while it worked on this record alone (abort, segmentation fault, out of memory, or longer than runtime.record_max_ms); the case is closed as an error." "Look at the picture or the record with `shiren dead-letters show`, and at how the process ended; mend or upgrade the stage, then `shiren dead-letters replay`.";
     RECORD_TOO_LARGE "record_too_large" "A record between stages would exceed topics.max_record_bytes; the case is closed as an error." "Raise topics.max_record_bytes, or lower detect.crop_max_side_px.";
     MODEL_FAILED "model_failed" "A model could not be run on this picture." "Look at the worker's log.";
     TEMPLATE_INVALID "template_invalid" "A model gave a template that is not finite or has no length." "Look at the worker's log; this face cannot be compared.";

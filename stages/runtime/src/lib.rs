@@ -4,15 +4,22 @@
 //! a *worker* is one such loop with one end of the log; a *bundle* is what it commits at once.
 
 mod asker;
+mod crash_attempts;
+mod dead_letter;
+mod dead_letter_limits;
 mod emission;
 mod ends;
 mod global_table;
+mod one_by_one;
 mod passage;
+mod poison;
 mod registry;
 mod resident;
 mod run;
 mod segment;
 mod trace_context;
+mod unprocessed;
+mod watchdog;
 mod worker;
 
 pub use asker::AskBounds;

@@ -11,11 +11,15 @@ use shiren_schemas::CodecError;
 use shiren_schemas::records::Lane;
 use shiren_schemas::topics::Topic;
 
+use crate::crash_attempts::{Alone, CrashAttempts};
+use crate::dead_letter_limits::DeadLetterLimits;
 use crate::emission::{EmissionError, Emitter};
 use crate::global_table::GlobalTable;
+use crate::now_us;
 use crate::registry::{BuildError, Registry};
 use crate::resident::resident_bytes;
 use crate::segment::{Segment, SegmentError};
+use crate::watchdog::Watchdog;
 use crate::worker::{WorkerBounds, WorkerLoop};
 
 /// One segment of this process.
@@ -62,6 +66,8 @@ pub struct Options {
     pub default_expires_after_ms: i64,
     /// Largest record, bytes.
     pub max_record_bytes: usize,
+    /// Most bytes of a record that its dead letter keeps, sealed.
+    pub dead_letters_head_max_bytes: usize,
     /// Host name, for the observed part of verdicts.
     pub host: String,
 }
@@ -91,6 +97,7 @@ impl Options {
             host: self.host.clone(),
             layout: layout.to_owned(),
             max_record_bytes: self.max_record_bytes,
+            dead_letters_head_max_bytes: self.dead_letters_head_max_bytes,
         }
     }
 }
@@ -149,6 +156,20 @@ pub enum RuntimeError {
         group: String,
         /// Limit.
         max: u32,
+    },
+    /// Too many of the last records are dead letters.
+    #[error(
+        "group {group}: {dead} of the last {records} records became dead letters, runtime.dead_letters_max_ratio is {max_ratio}; something is wrong with many of them. Look at them with `shiren dead-letters list`, mend the producer or the stage, then start again; nothing is lost"
+    )]
+    DeadLetterRatioOverLimit {
+        /// Group.
+        group: String,
+        /// Dead letters among them.
+        dead: usize,
+        /// Records looked at.
+        records: usize,
+        /// Limit.
+        max_ratio: f64,
     },
     /// Too many rebuilds in a row.
     #[error(
@@ -251,6 +272,10 @@ impl Runtime {
                     }
                 }
             }
+            let topic = attempts_topic(segment);
+            if runtime.log.partitions(&topic)?.is_none() {
+                return Err(LogError::UnknownTopic { topic }.into());
+            }
         }
         Ok(runtime)
     }
@@ -270,6 +295,13 @@ impl Runtime {
         let reader = table.read_to_end(self.log.as_ref())?;
         let (events, inbox) = mpsc::channel();
         let mut waiting_for = 0_usize;
+        let watchdog = Watchdog::new(self.options.bounds.record_max);
+        let alone = Alone::default();
+        let together = Together {
+            watchdog: &watchdog,
+            alone: &alone,
+            drain,
+        };
         std::thread::scope(|scope| {
             for segment in &self.options.segments {
                 for lane in &self.options.lanes {
@@ -280,7 +312,6 @@ impl Runtime {
                         let thread = std::thread::Builder::new().name(name.clone());
                         let spawned = thread.spawn_scoped(scope, {
                             let events = events.clone();
-                            let drain = drain.clone();
                             move || {
                                 // Sent when the thread ends, however it ends.
                                 let mut end = EndOfWorker {
@@ -291,7 +322,7 @@ impl Runtime {
                                 let started = end.events.clone();
                                 let ready = move || drop(started.send(Event::Ready));
                                 end.result =
-                                    Some(self.worker(segment, *lane, index, &drain, ready));
+                                    Some(self.worker(segment, *lane, index, together, ready));
                             }
                         });
                         waiting_for += 1;
@@ -303,10 +334,13 @@ impl Runtime {
                 }
             }
             drop(events);
+            let watching = std::thread::Builder::new()
+                .name("watchdog".to_owned())
+                .spawn_scoped(scope, || watchdog.run(drain));
             let following = std::thread::Builder::new()
                 .name("policy".to_owned())
                 .spawn_scoped(scope, || table.follow(self.log.as_ref(), reader, drain));
-            if let Err(error) = following {
+            if let Err(error) = watching.and(following) {
                 drain.request();
                 let _ = collect(&inbox, waiting_for, drain, || {});
                 return Err(RuntimeError::WorkerLost(error.to_string()));
@@ -323,21 +357,30 @@ impl Runtime {
         segment: &SegmentOptions,
         lane: Lane,
         index: u32,
-        drain: &Drain,
+        together: Together<'_>,
         ready: impl FnOnce(),
     ) -> Result<Summary, RuntimeError> {
         let options = &self.options;
         let first_stage = segment.stages.first().map_or("", String::as_str);
         let slot = segment.first_slot + index;
-        let built = Segment::build(&self.registry, &options.chain, &segment.stages)
+        let transactional_id = format!("shiren.{first_stage}.{lane}-{slot}");
+        let mut built = Segment::build(&self.registry, &options.chain, &segment.stages)
             .map_err(RuntimeError::Build)?
             .on_log(options.policy.clone(), options.vault.clone());
+        built.progress = together.watchdog.watch(transactional_id.clone());
+        let attempts = CrashAttempts::new(
+            attempts_topic(segment),
+            format!("{transactional_id}@{}", now_us()),
+            options.bounds.crash_max_attempts,
+            options.bundle_max_records,
+            together.alone.clone(),
+        );
         WorkerLoop {
             log: self.log.clone(),
             options: WorkerOptions {
                 // Named by the stage, not the segment: a stage keeps its place when the layout changes.
                 group: format!("shiren.{first_stage}.{lane}"),
-                transactional_id: format!("shiren.{first_stage}.{lane}-{slot}"),
+                transactional_id,
                 topics: self.inputs(segment, lane),
                 slot: index,
                 slots: segment.workers,
@@ -349,10 +392,11 @@ impl Runtime {
             segment: built,
             emitter: options.emitter(lane, &segment.name),
             bounds: options.bounds,
-            drain: drain.clone(),
+            drain: together.drain.clone(),
             partitions: HashMap::new(),
             summary: Summary::default(),
-            dead_letters_in_a_row: 0,
+            limits: DeadLetterLimits::default(),
+            attempts,
         }
         .run(ready)
     }
@@ -384,6 +428,20 @@ impl Runtime {
             ]
         }
     }
+}
+
+/// What the workers of a process have together.
+#[derive(Clone, Copy)]
+struct Together<'a> {
+    watchdog: &'a Watchdog,
+    alone: &'a Alone,
+    drain: &'a Drain,
+}
+
+/// Of the group's stage: it stays when the layout behind it changes.
+fn attempts_topic(segment: &SegmentOptions) -> String {
+    let stage = segment.stages.first().cloned().unwrap_or_default();
+    Topic::Attempts { stage }.to_string()
 }
 
 enum Event {

@@ -16,9 +16,11 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::ends::{closed, deadline_exceeded, failed, fault, overdue, policy_version_unknown};
 use crate::passage::{Passage, Place, Step, Waiting, patience};
-use crate::registry::{AnyStage, BuildError, Progress, Registry, StageFactory, Unread};
+use crate::poison::poison;
+use crate::registry::{self, AnyStage, BuildError, Registry, StageFactory, Unread};
 use crate::run::PolicySource;
 use crate::trace_context;
+use crate::watchdog::Progress;
 
 /// What a segment makes of a record, before it is put into records of the log.
 pub enum Emission {
@@ -49,13 +51,15 @@ pub enum Emission {
 
 /// Built stages of one segment, with the chain they are a part of.
 pub struct Segment {
-    stages: Vec<(StageFactory, Box<dyn AnyStage>)>,
+    pub(crate) stages: Vec<(StageFactory, Box<dyn AnyStage>)>,
     /// The whole chain in order.
     chain: Vec<StageDescriptor>,
     /// Where versions of the policy are waited for; a lone segment does not wait.
     policy: Option<PolicySource>,
     /// What opens records of the segment's topic.
-    vault: Option<Arc<dyn Vault>>,
+    pub(crate) vault: Option<Arc<dyn Vault>>,
+    /// Where a watchdog sees whether a stage comes back.
+    pub(crate) progress: Progress,
 }
 
 /// Why a segment cannot go on: the worker stops, and nothing is lost.
@@ -102,6 +106,7 @@ impl Segment {
             chain,
             policy: None,
             vault: None,
+            progress: Progress::default(),
         })
     }
 
@@ -226,9 +231,16 @@ impl Segment {
         // Fails only where no OpenTelemetry layer is installed: then there is no trace to join.
         let _ = span.set_parent(step.context.clone());
         let started = Instant::now();
+        let name = stage;
         let progress = span.in_scope(|| {
             let stage = &mut self.stages[step.stage].1;
-            catch_unwind(AssertUnwindSafe(|| stage.process(step.input)))
+            self.progress.step();
+            let progress = catch_unwind(AssertUnwindSafe(|| {
+                poison(name, case.as_ref());
+                stage.process(step.input)
+            }));
+            self.progress.step();
+            progress
         });
         let context = if span.is_none() {
             step.context
@@ -242,7 +254,7 @@ impl Segment {
             spent: started.elapsed(),
         };
         match progress {
-            Ok(Some(Progress::Asks { input, ask })) => {
+            Ok(Some(registry::Progress::Asks { input, ask })) => {
                 passage.waiting.push(Waiting {
                     record: place.record,
                     stage: place.stage,
@@ -254,7 +266,7 @@ impl Segment {
                 });
                 Ok(())
             }
-            Ok(Some(Progress::Decided(outcome))) => {
+            Ok(Some(registry::Progress::Decided(outcome))) => {
                 self.came_to(place, case, Ok(Some(*outcome)), passage)
             }
             Ok(None) => self.came_to(place, case, Ok(None), passage),
@@ -286,9 +298,11 @@ impl Segment {
         for (record, input, case, context, spent) in asked {
             let started = Instant::now();
             let reply = replies.next();
+            self.progress.step();
             let decided = catch_unwind(AssertUnwindSafe(|| {
                 self.stages[stage].1.decide(input, reply?)
             }));
+            self.progress.step();
             let place = Place {
                 record,
                 stage,

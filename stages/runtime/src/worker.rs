@@ -9,6 +9,8 @@ use shiren_log::{
     Bundle, Commit, Log, LogError, NewRecord, Record, Worker, WorkerOptions, kill_point,
 };
 
+use crate::crash_attempts::CrashAttempts;
+use crate::dead_letter_limits::DeadLetterLimits;
 use crate::emission::Emitter;
 use crate::now_us;
 use crate::resident::resident_bytes;
@@ -30,6 +32,14 @@ pub struct WorkerBounds {
     pub rebuild_max_attempts: u32,
     /// Dead letters in a row before the process stops: something is wrong with all records.
     pub dead_letters_max_consecutive: u32,
+    /// Largest share of dead letters among the last `dead_letters_window_records`.
+    pub dead_letters_max_ratio: f64,
+    /// Records over which the ratio is taken.
+    pub dead_letters_window_records: usize,
+    /// Deaths of the process on one record alone, after which it becomes a dead letter.
+    pub crash_max_attempts: i32,
+    /// Longest time of one stage with one record before the process is ended.
+    pub record_max: Duration,
     /// Resident memory of the process beyond which it stops, MiB.
     pub max_resident_mib: u64,
 }
@@ -44,7 +54,8 @@ pub(crate) struct WorkerLoop {
     pub(crate) drain: Drain,
     pub(crate) partitions: HashMap<Arc<str>, i32>,
     pub(crate) summary: Summary,
-    pub(crate) dead_letters_in_a_row: u32,
+    pub(crate) limits: DeadLetterLimits,
+    pub(crate) attempts: CrashAttempts,
 }
 
 /// How one end of the log was left.
@@ -56,8 +67,8 @@ enum Left {
 /// What a bundle became.
 struct Computed {
     outputs: Vec<NewRecord>,
-    dead_letters_in_a_row: u32,
-    dead_letters: u64,
+    /// By record: whether it became a dead letter.
+    dead: Vec<bool>,
     verdicts: u64,
     bad_trace_headers: u64,
 }
@@ -70,12 +81,7 @@ impl Computed {
             Emission::Closed { terminal, .. } => terminal.dead_letter,
             Emission::Forward { .. } => false,
         });
-        self.dead_letters += u64::from(dead);
-        self.dead_letters_in_a_row = if dead {
-            self.dead_letters_in_a_row + 1
-        } else {
-            0
-        };
+        self.dead.push(dead);
         let closed = emissions
             .iter()
             .filter(|e| matches!(e, Emission::Closed { .. }))
@@ -136,6 +142,7 @@ impl WorkerLoop {
     }
 
     fn session(&mut self, worker: &mut dyn Worker) -> Result<Left, RuntimeError> {
+        self.attempts.forget();
         loop {
             if self.drain.requested() {
                 return Ok(Left::Drained);
@@ -150,6 +157,7 @@ impl WorkerLoop {
             kill_point("computed");
             match self.commit(worker, &bundle, &computed.outputs)? {
                 Commit::Done => {
+                    self.attempts.committed(self.log.as_ref(), &bundle)?;
                     self.count(&bundle, &computed)?;
                     self.check_memory()?;
                 }
@@ -170,8 +178,7 @@ impl WorkerLoop {
         let now_us = now_us();
         let mut computed = Computed {
             outputs: Vec::with_capacity(bundle.records.len() * 2),
-            dead_letters_in_a_row: self.dead_letters_in_a_row,
-            dead_letters: 0,
+            dead: Vec::with_capacity(bundle.records.len()),
             verdicts: 0,
             bad_trace_headers: 0,
         };
@@ -186,12 +193,21 @@ impl WorkerLoop {
             drain.wait(pause);
             drain.requested()
         };
-        let Some(emissions) = self.segment.process_bundle(arrivals, now_us, &wait)? else {
+        let became = if self.attempts.look_at(self.log.as_ref(), bundle)? {
+            self.one_by_one(bundle, arrivals, now_us, &wait)?
+        } else {
+            let made = self.segment.process_bundle(arrivals, now_us, &wait)?;
+            made.map(|made| made.into_iter().map(|emissions| (emissions, 0)).collect())
+        };
+        let Some(became) = became else {
             return Ok(None);
         };
-        for (record, emissions) in bundle.records.iter().zip(emissions) {
+        for (record, (emissions, attempts)) in bundle.records.iter().zip(became) {
             computed.count(&emissions);
-            let records = self.emitter.records(record, emissions, crate::now_us())?;
+            let now_us = crate::now_us();
+            let records = self
+                .emitter
+                .records_after(record, emissions, attempts, now_us)?;
             computed.outputs.extend(records);
         }
         Ok(Some(computed))
@@ -217,17 +233,12 @@ impl WorkerLoop {
         self.summary.bundles += 1;
         self.summary.records += bundle.records.len() as u64;
         self.summary.verdicts += computed.verdicts;
-        self.summary.dead_letters += computed.dead_letters;
-        self.summary.bad_trace_headers += computed.bad_trace_headers;
-        self.dead_letters_in_a_row = computed.dead_letters_in_a_row;
-        let max = self.bounds.dead_letters_max_consecutive;
-        if self.dead_letters_in_a_row > max {
-            return Err(RuntimeError::DeadLettersOverLimit {
-                group: self.options.group.clone(),
-                max,
-            });
+        for dead in &computed.dead {
+            self.summary.dead_letters += u64::from(*dead);
+            self.limits.count(*dead, &self.bounds);
         }
-        Ok(())
+        self.summary.bad_trace_headers += computed.bad_trace_headers;
+        self.limits.check(&self.options.group, &self.bounds)
     }
 
     /// After a commit, so that nothing is done twice for it. A worker that outgrows its bound would be ended by

@@ -197,6 +197,11 @@ pub const SETTINGS: &[Setting] = &[
     integer("runtime.drain_max_ms", 100, 8_000, 5 * MINUTE_MS, "Longest time from SIGTERM to the end of the process."),
     integer("runtime.rerun_max_attempts", 1, 5, 100, "Runs of one bundle whose commit fails, before the worker stops with an error."),
     integer("runtime.dead_letters_max_consecutive", 1, 100, 1_000_000, "Dead letters in a row after which the segment stops: something is wrong with it or its producers."),
+    number("runtime.dead_letters_max_ratio", 0.0, 0.5, 1.0, "Largest share of dead letters among the last dead_letters_window_records of a worker, once so many were seen; beyond it the segment stops."),
+    integer("runtime.dead_letters_window_records", 1, 1_000, 1_000_000, "Records over which dead_letters_max_ratio is taken."),
+    integer("runtime.dead_letters_head_max_bytes", 0, 1_024, 65_536, "Most bytes of a record, and as many of its headers, that its dead letter keeps, sealed. Without a vault it keeps the framing alone."),
+    integer("runtime.crash_max_attempts", 2, 3, 100, "Times that the process may die while it works on one record alone; then the record becomes a dead letter."),
+    integer("runtime.record_max_ms", 1_000, 2 * MINUTE_MS, 60 * MINUTE_MS, "Longest time that one stage may take for one record, asks left out; beyond it the process ends, and the record counts as one that killed it."),
     integer("runtime.max_resident_mib", 256, 2_048, MIB, "Most memory that a worker process holds: beyond it, after a commit, it stops with an error and is to be started again."),
     integer("runtime.deadline_max_ms", 1, 10 * MINUTE_MS, 7 * DAY_MS, "Largest deadline_ms that a request or a scene may have."),
     // models

@@ -24,8 +24,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use shiren_log::{
-    Applied, Log, LogError, Partitions, Publisher, Reader, Start, TopicSpec, TopicState, Worker,
-    WorkerOptions,
+    Applied, Log, LogError, Partitions, Publisher, Reader, Record, Start, TopicSpec, TopicState,
+    Worker, WorkerOptions,
 };
 
 use crate::store::Store;
@@ -184,6 +184,15 @@ impl Log for EmbeddedLog {
             topic,
             start,
         )?))
+    }
+
+    fn read_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Option<Record>, LogError> {
+        reader::read_at(self, topic, partition, offset)
     }
 
     fn worker(&self, options: WorkerOptions) -> Result<Box<dyn Worker>, LogError> {

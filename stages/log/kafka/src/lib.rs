@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shiren_log::{
-    Applied, Log, LogError, Partitions, Publisher, Reader, Start, TopicSpec, TopicState, Worker,
-    WorkerOptions,
+    Applied, Log, LogError, Partitions, Publisher, Reader, Record, Start, TopicSpec, TopicState,
+    Worker, WorkerOptions,
 };
 
 pub use crate::settings::KafkaOptions;
@@ -90,6 +90,15 @@ impl Log for KafkaLog {
 
     fn reader(&self, topic: &str, start: Start) -> Result<Box<dyn Reader>, LogError> {
         Ok(Box::new(reader::KafkaReader::open(self, topic, start)?))
+    }
+
+    fn read_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Option<Record>, LogError> {
+        reader::read_at(self, topic, partition, offset)
     }
 
     fn worker(&self, options: WorkerOptions) -> Result<Box<dyn Worker>, LogError> {
