@@ -5,6 +5,7 @@ pub mod broker;
 pub mod dice;
 pub mod events;
 pub mod libraries;
+pub mod poison;
 pub mod policy;
 pub mod processes;
 pub mod run;

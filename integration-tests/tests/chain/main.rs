@@ -8,6 +8,7 @@
 mod accuracy;
 mod calibrate;
 mod crashes;
+mod dead_letters;
 mod demo;
 mod house;
 mod identification;
@@ -15,6 +16,7 @@ mod layouts;
 mod library;
 mod own_model;
 mod pad_splits;
+mod poison;
 mod policy;
 mod refusals;
 mod register;

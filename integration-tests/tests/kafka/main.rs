@@ -10,6 +10,7 @@ mod crashes;
 mod library;
 mod log;
 mod memory;
+mod poison;
 mod policy;
 mod python;
 mod validate;

@@ -149,7 +149,7 @@ pub enum RuntimeError {
     Vault(#[from] VaultError),
     /// Too many dead letters in a row.
     #[error(
-        "group {group}: more than {max} records in a row became dead letters; something is wrong with all of them. Look at the dead-letter topic, mend the producer or the stage, then start again; nothing is lost"
+        "group {group}: dead_letters_over_limit: more than {max} records in a row became dead letters; something is wrong with all of them. Look at the dead-letter topic, mend the producer or the stage, then start again; nothing is lost"
     )]
     DeadLettersOverLimit {
         /// Group.
@@ -159,7 +159,7 @@ pub enum RuntimeError {
     },
     /// Too many of the last records are dead letters.
     #[error(
-        "group {group}: {dead} of the last {records} records became dead letters, runtime.dead_letters_max_ratio is {max_ratio}; something is wrong with many of them. Look at them with `shiren dead-letters list`, mend the producer or the stage, then start again; nothing is lost"
+        "group {group}: dead_letters_over_limit: {dead} of the last {records} records became dead letters, runtime.dead_letters_max_ratio is {max_ratio}; something is wrong with many of them. Look at them with `shiren dead-letters list`, mend the producer or the stage, then start again; nothing is lost"
     )]
     DeadLetterRatioOverLimit {
         /// Group.
