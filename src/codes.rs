@@ -75,7 +75,43 @@ const MEMORY_OVER_BUDGET: Code = code(
     "Start it again. If it comes back, lower bundle.max_bytes, bundle.queue_max_bytes, stills.max_pixels or detect.net_max_side_px, run fewer workers in a process, or raise the bound.",
 );
 
+/// `shiren dead-letters`: no such letter.
+pub(crate) const DEAD_LETTER_UNKNOWN: Code = code(
+    "dead_letter_unknown",
+    "There is no dead letter of this id among the tenant's.",
+    "Look at `shiren dead-letters list`; topics.dead_letters_retention_ms may have deleted it.",
+);
+/// `shiren dead-letters replay`: the request is gone.
+pub(crate) const REPLAY_ORIGIN_DELETED: Code = code(
+    "replay_origin_deleted",
+    "The record that the dead letter tells of is not in its ingress topic any more: retention deleted it.",
+    "Have its sender publish it again; raise topics.requests_retention_ms for the ones to come.",
+);
+/// `shiren dead-letters replay`: there is no request to be made of the bytes.
+pub(crate) const REPLAY_UNREADABLE: Code = code(
+    "replay_unreadable",
+    "The original bytes are no request that this version reads, so no new case can be made of them.",
+    "Mend the producer and have it publish the request again.",
+);
+/// A worker's limits on dead letters.
+const DEAD_LETTERS_OVER_LIMIT: Code = code(
+    "dead_letters_over_limit",
+    "A worker made more dead letters in a row than runtime.dead_letters_max_consecutive, or a larger share of its last records than runtime.dead_letters_max_ratio: something is wrong with many records, not with one. It stops after a commit; nothing is lost.",
+    "Look at `shiren dead-letters list`, mend the producer or the stage, start it again, then `shiren dead-letters replay`.",
+);
+/// A stage hangs.
+const RECORD_OVER_TIME: Code = code(
+    "record_over_time",
+    "A stage worked on one record for longer than runtime.record_max_ms. The process ended itself; what it did not commit stays in the log, and the record counts as one that killed it.",
+    "Start it again: after runtime.crash_max_attempts deaths the record becomes a dead letter (docs/dead-letters.md). Raise the bound where a machine is just slow.",
+);
+
 const SITE: &[Code] = &[
+    DEAD_LETTER_UNKNOWN,
+    REPLAY_ORIGIN_DELETED,
+    REPLAY_UNREADABLE,
+    DEAD_LETTERS_OVER_LIMIT,
+    RECORD_OVER_TIME,
     TOPIC_SETTING_DIFFERS,
     TOPIC_WITHOUT_APPEND_TIME,
     EMBEDDINGS_MIXED,

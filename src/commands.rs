@@ -10,6 +10,7 @@ mod bench_pad;
 mod bench_record;
 mod bench_search;
 mod calibrate;
+mod dead_letters;
 mod demo;
 mod docs;
 mod explain;
@@ -112,6 +113,9 @@ enum Command {
     Publish(publish::PublishArgs),
     /// Print verdicts, each id once
     Verdicts(verdicts::VerdictsArgs),
+    /// Records that were refused or failed, and replaying them
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLettersCommand),
     /// Are these two pictures of one person? (through the chain, without a log)
     Compare(answer::CompareArgs),
     /// Find every face of a picture (through the chain, without a log)
@@ -185,6 +189,7 @@ pub fn main() -> ExitCode {
         Command::Policy(command) => policy::policy(&place, &command),
         Command::Publish(args) => publish::publish(&place, &args),
         Command::Verdicts(args) => verdicts::verdicts(&place, &args),
+        Command::DeadLetters(command) => dead_letters::dead_letters(&place, &command),
         Command::Compare(args) => answer::compare(&place, &args),
         Command::Detect(args) => answer::picture(&place, RequestKind::Detect, &args),
         Command::Attributes(args) => answer::picture(&place, RequestKind::Attributes, &args),

@@ -10,6 +10,7 @@ pub mod cases;
 pub mod checks;
 pub mod codes;
 pub mod commands;
+pub mod dead_letters;
 pub mod demo;
 mod dice;
 pub mod face_library;

@@ -186,6 +186,14 @@ impl Site {
             ..spec(Topic::Policy, t.topics.requests_retention_ms)
         };
         let mut topics = vec![policy];
+        for segment in &t.segments {
+            let stage = segment.stages.first().cloned().unwrap_or_default();
+            topics.push(TopicSpec {
+                partitions: 1,
+                compacted: true,
+                ..spec(Topic::Attempts { stage }, t.topics.requests_retention_ms)
+            });
+        }
         if self.commands_lane().is_some() {
             topics.push(TopicSpec {
                 compacted: true,
@@ -305,6 +313,10 @@ impl Site {
                 commit_max_attempts: t.runtime.rerun_max_attempts,
                 rebuild_max_attempts: REBUILD_MAX_ATTEMPTS,
                 dead_letters_max_consecutive: t.runtime.dead_letters_max_consecutive,
+                dead_letters_max_ratio: t.runtime.dead_letters_max_ratio,
+                dead_letters_window_records: t.runtime.dead_letters_window_records,
+                crash_max_attempts: t.runtime.crash_max_attempts,
+                record_max: Duration::from_millis(t.runtime.record_max_ms),
                 max_resident_mib: t.runtime.max_resident_mib,
                 tick: Duration::from_millis(t.state.tick_ms),
             },
@@ -319,6 +331,7 @@ impl Site {
                 .get("default")
                 .map_or(0, |scene| scene.expires_after_ms),
             max_record_bytes: t.topics.max_record_bytes,
+            dead_letters_head_max_bytes: t.runtime.dead_letters_head_max_bytes,
             host: host(),
             instruments: Instruments::default(),
             health: Health::new(),

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use shiren_contract::stage::StageDescriptor;
 use shiren_schemas::Wire;
 use shiren_schemas::records::{
-    AdmittedCase, DeadLetter, Evidence, FaceCase, Lane, LedgerEntry, LibraryChange, Mode, Request,
+    AdmittedCase, CrashAttempt, DeadLetter, Evidence, FaceCase, Lane, LedgerEntry, LibraryChange,
+    Mode, Request,
     Results, ScenePolicy, StillCase, TemplateCase, Verdict,
 };
 use shiren_schemas::topics::Topic;
@@ -111,6 +112,14 @@ fn facts(topic: &Topic, input: &'static str) -> Facts {
             "the stage of its name, with what it commits",
             "the stage of its name, when partitions are assigned to it; internal",
         ),
+        Topic::Attempts { .. } => facts(
+            CrashAttempt::NAME,
+            "attempts",
+            COMPACTED,
+            Vec::new(),
+            "a worker, when it takes partitions over and while it looks for a record that kills",
+            "the next worker that takes them over; internal",
+        ),
         Topic::Stage { .. } => facts(
             input,
             file_of(input),
@@ -157,6 +166,8 @@ fn topics() -> Vec<(Topic, &'static str)> {
     }
     topics.push((Topic::Policy, ""));
     topics.push((Topic::Library, ""));
+    let stage = "<stage>".to_owned();
+    topics.push((Topic::Attempts { stage }, ""));
     topics
 }
 
@@ -186,11 +197,11 @@ pub(crate) fn markdown() -> String {
     let mut page = format!(
         "# Topics\n\nGenerated from the program's own tables by `shiren docs write`; do not edit.\n\
          `<lane>` is {}. `shiren topics apply` makes all of a site's topics, `shiren validate --live` compares them, \
-         `shiren graph` draws them. Topics of stages exist only where a segment begins with the stage.\n\n\
+         `shiren graph` draws them. Topics of stages, those of attempts too, exist only where a segment begins with the stage.\n\n\
          All of them: `topics.partitions` partitions (default {}), LogAppendTime, records of at most `topics.max_record_bytes` \
-         (default {}; Kafka's `max.message.bytes` is 65,536 more, for framing), deleted by age; `shiren.policy` has one partition and is compacted. Values are Avro \
+         (default {}; Kafka's `max.message.bytes` is 65,536 more, for framing), deleted by age; `shiren.policy` and `shiren.attempts.<stage>` have one partition and are compacted. Values are Avro \
          single-object encoding. Framing, keys and ids: [wire.md](wire.md).\n\n\
-         **Key**: `<tenant>/<request_id>` of the case, on every topic of cases, `<tenant>/<scene>` on `shiren.policy`; a dead letter has the key of the record it tells \
+         **Key**: `<tenant>/<request_id>` of the case, on every topic of cases, `<tenant>/<scene>` on `shiren.policy`, `<topic>/<partition>` or `<topic>/<partition>/<offset>` on `shiren.attempts.<stage>`; a dead letter has the key of the record it tells \
          of. **Order**: by offset within a partition, and so by key; none across partitions. On the topics of stages and \
          behind them, cases of one key keep their order; cases of other keys may overtake them.\n\n\
          | topic | schema | headers | retention (default) | written by | read by |\n\
@@ -274,7 +285,11 @@ mod tests {
         let (file, home) = (Path::new("topology.toml"), Path::new(""));
         let site = Site::read(&text, file, home, &stages::descriptors()).unwrap();
         let specs = site.topics();
-        assert_eq!(specs.len(), topics().len());
+        // One row for all of them.
+        let attempts = |name: &str| matches!(Topic::parse(name), Some(Topic::Attempts { .. }));
+        let of_attempts = specs.iter().filter(|spec| attempts(&spec.name)).count();
+        assert_eq!(of_attempts, names.len());
+        assert_eq!(specs.len() - of_attempts + 1, topics().len());
         for spec in specs {
             let topic = Topic::parse(&spec.name).unwrap();
             let setting = facts(&topic, "").retention;

@@ -7,6 +7,7 @@ pub mod dice;
 pub mod events;
 pub mod ledger;
 pub mod libraries;
+pub mod poison;
 pub mod policy;
 pub mod processes;
 pub mod run;

@@ -72,6 +72,14 @@ impl Worker {
         assert_eq!(status.signal(), Some(9), "{} ended before", self.segment);
     }
 
+    /// How it ended; `None` while it runs.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("its status")
+    }
+
     /// Waits until a kill point has ended it.
     ///
     /// # Panics
@@ -237,6 +245,22 @@ pub fn on_kafka(topology: &Path, bootstrap: &str) -> Command {
     let mut command = program(topology, "kafka");
     command.env("SHIREN_KAFKA_BOOTSTRAP_SERVERS", bootstrap);
     command
+}
+
+/// The same program with at most so much address space.
+#[must_use]
+pub fn limited(command: &Command, max_kib: u64) -> Command {
+    let mut limited = Command::new("sh");
+    let script = format!("ulimit -v {max_kib}; exec \"$0\" \"$@\"");
+    limited.args(["-c", &script]).arg(command.get_program());
+    limited.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        limited.env(name, value.unwrap_or_default());
+    }
+    if let Some(folder) = command.get_current_dir() {
+        limited.current_dir(folder);
+    }
+    limited
 }
 
 /// The `shiren` program with the embedded log of this topology.

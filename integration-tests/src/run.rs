@@ -167,6 +167,21 @@ pub fn await_some(log: &dyn Log, count: usize) {
     }
 }
 
+/// How many verdicts can be read now.
+///
+/// # Panics
+/// When they cannot be read.
+#[must_use]
+pub fn count_all(log: &dyn Log) -> usize {
+    let mut reader =
+        VerdictReader::open(log, "default", Mode::Live, Start::Beginning).expect("a reader");
+    let mut count = 0;
+    while !reader.at_end().expect("its end") {
+        count += reader.next(LOOK_EVERY).expect("verdicts").len();
+    }
+    count
+}
+
 /// How many verdicts there are at the time of the call, at least one, while more may come and
 /// while a dead worker's transaction may hold readers up.
 ///

@@ -59,6 +59,7 @@ macro_rules! wire {
     };
 }
 
+mod dead_letter;
 mod findings;
 mod identity;
 mod library;
@@ -68,6 +69,7 @@ mod stages;
 mod state;
 mod verdict;
 
+pub use dead_letter::*;
 pub use findings::*;
 pub use identity::*;
 pub use library::*;

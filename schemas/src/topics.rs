@@ -50,6 +50,11 @@ pub enum Topic {
         /// Lane: each has workers, and so state, of its own.
         lane: Lane,
     },
+    /// `shiren.attempts.<stage>`: partitions taken over and records begun after a process died, compacted.
+    Attempts {
+        /// First stage of a segment.
+        stage: String,
+    },
     /// `shiren.<stage>.<lane>`: input of a stage that runs apart.
     Stage {
         /// Stage.
@@ -98,6 +103,9 @@ impl Topic {
                 stage: (*stage).to_owned(),
                 lane: lane.parse().ok()?,
             }),
+            ["shiren", "attempts", stage] => Some(Self::Attempts {
+                stage: (*stage).to_owned(),
+            }),
             ["shiren", stage, lane] => Some(Self::Stage {
                 stage: (*stage).to_owned(),
                 lane: lane.parse().ok()?,
@@ -123,6 +131,7 @@ impl std::fmt::Display for Topic {
             Self::Policy => f.write_str("shiren.policy"),
             Self::Library => f.write_str("shiren.library"),
             Self::State { stage, lane } => write!(f, "shiren.state.{stage}.{lane}"),
+            Self::Attempts { stage } => write!(f, "shiren.attempts.{stage}"),
             Self::Stage { stage, lane } => write!(f, "shiren.{stage}.{lane}"),
         }
     }
@@ -144,6 +153,7 @@ mod tests {
             "shiren.default.evidence",
             "shiren.default.dead-letters",
             "shiren.detect.stream",
+            "shiren.attempts.admit",
             "shiren.policy",
             "shiren.library",
             "shiren.state.admit.interactive",

@@ -168,6 +168,8 @@ macro_rules! for_each_record {
         $do::<Results>();
         $do::<Evidence>();
         $do::<DeadLetter>();
+        $do::<DeadLetterContent>();
+        $do::<CrashAttempt>();
         $do::<ScenePolicy>();
         $do::<LibraryChange>();
         $do::<StatePosition>();
@@ -224,6 +226,8 @@ fn fingerprints_are_the_specifications() {
     check::<Results>(&vectors);
     check::<Evidence>(&vectors);
     check::<DeadLetter>(&vectors);
+    check::<DeadLetterContent>(&vectors);
+    check::<CrashAttempt>(&vectors);
     check::<ScenePolicy>(&vectors);
     check::<LibraryChange>(&vectors);
     check::<StatePosition>(&vectors);

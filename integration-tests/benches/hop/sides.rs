@@ -10,6 +10,7 @@ use shiren_integration_tests::broker::Broker;
 use shiren_integration_tests::site;
 use shiren_log::{Log, TopicSpec};
 use shiren_runtime::{Drain, Options};
+use shiren_schemas::topics::Topic;
 use tempfile::TempDir;
 
 use crate::light::{self, Light};
@@ -111,7 +112,13 @@ impl Bench {
             compacted: false,
         };
         let topics = [Side::Shiren, Side::Bare].map(Side::topics).concat();
-        let topics: Vec<TopicSpec> = topics.into_iter().map(topic).collect();
+        let mut topics: Vec<TopicSpec> = topics.into_iter().map(topic).collect();
+        let stage = crate::records::STAGE.to_owned();
+        topics.push(TopicSpec {
+            partitions: 1,
+            compacted: true,
+            ..topic(&Topic::Attempts { stage }.to_string())
+        });
         site.set_up(log.as_ref()).expect("topics and policy");
         log.apply_topics(&topics).expect("topics");
         Self {

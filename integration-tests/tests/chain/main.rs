@@ -8,6 +8,7 @@
 mod accuracy;
 mod calibrate;
 mod crashes;
+mod dead_letters;
 mod demo;
 mod house;
 mod identification;
@@ -16,6 +17,7 @@ mod ledger;
 mod library;
 mod own_model;
 mod pad_splits;
+mod poison;
 mod policy;
 mod refusals;
 mod register;

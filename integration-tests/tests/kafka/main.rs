@@ -11,6 +11,7 @@ mod ledger;
 mod library;
 mod log;
 mod memory;
+mod poison;
 mod policy;
 mod python;
 mod telemetry;

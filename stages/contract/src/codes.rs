@@ -124,6 +124,7 @@ codes! {
     // Faults of the chain
     INVARIANT_VIOLATED "invariant_violated" "A stage would have accepted the case where that must not be (docs/metrics.md names the invariant in the detail); the case is closed as an error." "This is a fault of the program or of a stage of your own: report it with the dead letter and the worker's log.";
     STAGE_FAILED "stage_failed" "A stage failed on this case; the case is closed as an error." "Look at the worker's log and the dead letter; publish the request again when the fault is mended.";
+    RECORD_KILLS_PROCESS "record_kills_process" "The worker process died runtime.crash_max_attempts times while it worked on this record alone (abort, segmentation fault, out of memory, or longer than runtime.record_max_ms); the case is closed as an error." "Look at the picture or the record with `shiren dead-letters show`, and at how the process ended; mend or upgrade the stage, then `shiren dead-letters replay`.";
     RECORD_TOO_LARGE "record_too_large" "A record between stages would exceed topics.max_record_bytes; the case is closed as an error." "Raise topics.max_record_bytes, or lower detect.crop_max_side_px.";
     MODEL_FAILED "model_failed" "A model could not be run on this picture." "Look at the worker's log.";
     TEMPLATE_INVALID "template_invalid" "A model gave a template that is not finite or has no length." "Look at the worker's log; this face cannot be compared.";

@@ -3,11 +3,11 @@
 //! The runtime seals what it writes to a log and opens what it reads from one; between the stages of a
 //! segment records stay as they are.
 
-use shiren_schemas::Id;
 use shiren_schemas::records::{
-    AdmittedCase, Evidence, FaceCase, FacedPicture, IdentityClaim, LibraryChange, LibraryCommand,
-    PersonalText, Sealed, StillCase, Template, TemplateCase,
+    AdmittedCase, DeadLetter, DeadLetterContent, Evidence, FaceCase, FacedPicture, IdentityClaim,
+    LibraryChange, LibraryCommand, PersonalText, Sealed, StillCase, Template, TemplateCase,
 };
+use shiren_schemas::{CodecError, Id, Wire};
 
 use crate::seal::{PersonOf, Vault, VaultError};
 
@@ -274,6 +274,56 @@ fn corrupt(sealed: &Sealed, what: &str) -> VaultError {
         what: what.to_owned(),
     }
 }
+
+/// Seals what a dead letter keeps of its origin's content. Where the epoch's key was destroyed the letter keeps nothing
+/// of it.
+///
+/// # Errors
+/// See [`Vault::seal`].
+pub fn seal_letter(
+    letter: &mut DeadLetter,
+    content: &DeadLetterContent,
+    vault: &dyn Vault,
+    now_us: i64,
+) -> Result<(), LetterError> {
+    let plain = content.encode()?;
+    let aad = aad(letter.id, LETTER);
+    letter.content = match vault.seal(&letter.tenant, now_us, &aad, &plain) {
+        Ok(sealed) => Some(sealed),
+        Err(VaultError::KeyDestroyed { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(())
+}
+
+/// Opens what a dead letter keeps; `None`: it keeps nothing.
+///
+/// # Errors
+/// See [`Vault::open`]; the bytes are no such record.
+pub fn open_letter(
+    letter: &DeadLetter,
+    vault: &dyn Vault,
+) -> Result<Option<DeadLetterContent>, LetterError> {
+    let Some(sealed) = &letter.content else {
+        return Ok(None);
+    };
+    let plain = vault.open(&letter.tenant, &aad(letter.id, LETTER), sealed)?;
+    Ok(Some(DeadLetterContent::decode(&plain)?))
+}
+
+/// Why a dead letter's content cannot be sealed or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum LetterError {
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// No record of the content.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+}
+
+/// Place of a dead letter's content.
+const LETTER: &str = "dead_letter/content";
 
 /// Whether a field of the record is sealed.
 #[must_use]

@@ -10,12 +10,11 @@ use shiren_contract::sealing;
 use shiren_contract::stage::{Message, Rejection};
 use shiren_contract::terminal::{Observation, Terminal, TerminalRecords};
 use shiren_log::{NewRecord, Record};
-use shiren_schemas::records::{
-    CanonicalVerdict, DeadLetter, Envelope, Lane, LibraryChange, LibraryOperation,
-};
+use shiren_schemas::records::{CanonicalVerdict, Envelope, Lane, LibraryChange, LibraryOperation};
 use shiren_schemas::topics::Topic;
-use shiren_schemas::{CodecError, Id, Sha256, Wire, framing, ids, keys};
+use shiren_schemas::{CodecError, Id, Wire, keys};
 
+use crate::dead_letter::Refused;
 use crate::metrics::Instruments;
 use crate::segment::Emission;
 
@@ -77,6 +76,8 @@ pub struct Emitter {
     pub max_record_bytes: usize,
     /// Where broken invariants are counted.
     pub instruments: Instruments,
+    /// Most bytes of a record that its dead letter keeps, sealed.
+    pub dead_letters_head_max_bytes: usize,
 }
 
 impl Emitter {
@@ -90,14 +91,15 @@ impl Emitter {
         emissions: Vec<Emission>,
         now_us: i64,
     ) -> Result<Vec<NewRecord>, EmissionError> {
-        Ok(self.emit(origin, emissions, now_us)?.records)
+        Ok(self.emit(origin, emissions, 0, now_us)?.records)
     }
 
-    /// As [`Emitter::records`], with the ends that are among them.
+    /// As [`Emitter::records`], with the ends that are among them, of a record on which the process died `attempts` times.
     pub(crate) fn emit(
         &self,
         origin: &Record,
         emissions: Vec<Emission>,
+        attempts: i32,
         now_us: i64,
     ) -> Result<Emitted, EmissionError> {
         let mut out = Emitted::default();
@@ -111,11 +113,17 @@ impl Emitter {
                     self.forward(origin, stage, message, trace, now_us, &mut out)?;
                 }
                 Emission::Closed { terminal, trace } => {
-                    self.close(origin, *terminal, &trace, now_us, &mut out)?;
+                    self.close(origin, *terminal, &trace, attempts, now_us, &mut out)?;
                 }
                 Emission::Dead { stage, rejection } => {
-                    out.records
-                        .push(self.dead_letter(origin, stage, &rejection, None)?);
+                    let refused = Refused {
+                        stage,
+                        rejection: &rejection,
+                        case: None,
+                        attempts,
+                        now_us,
+                    };
+                    out.records.push(self.dead_letter(origin, &refused)?);
                     let code = Some(rejection.code.id);
                     out.ends.push(End::DeadLetter { code });
                 }
@@ -141,7 +149,7 @@ impl Emitter {
             Err(error @ VaultError::KeyDestroyed { .. }) => {
                 let rejection = Rejection::new(error.code(), error.to_string());
                 let terminal = Terminal::error(case, stage, rejection, None);
-                return self.close(origin, terminal, &trace, now_us, out);
+                return self.close(origin, terminal, &trace, 0, now_us, out);
             }
             Err(error) => return Err(error.into()),
         }
@@ -163,7 +171,29 @@ impl Emitter {
         let rejection = Rejection::new(codes::RECORD_TOO_LARGE, detail);
         let mut terminal = Terminal::error(message.envelope().clone(), stage, rejection, None);
         terminal.dead_letter = true;
-        self.close(origin, terminal, &trace, now_us, out)
+        self.close(origin, terminal, &trace, 0, now_us, out)
+    }
+
+    /// The dead letter of a case that has a verdict too.
+    fn copy(
+        &self,
+        origin: &Record,
+        terminal: &Terminal,
+        attempts: i32,
+        now_us: i64,
+    ) -> Result<NewRecord, EmissionError> {
+        let fault = terminal.faults.first();
+        let code = fault.and_then(|fault| codes::find(&fault.code)).copied();
+        let detail = fault.map(|fault| fault.detail.clone()).unwrap_or_default();
+        let rejection = Rejection::new(code.unwrap_or(codes::STAGE_FAILED), detail);
+        let refused = Refused {
+            stage: fault.map_or("", |fault| fault.stage.as_str()),
+            rejection: &rejection,
+            case: Some(&terminal.envelope),
+            attempts,
+            now_us,
+        };
+        self.dead_letter(origin, &refused)
     }
 
     fn close(
@@ -171,23 +201,15 @@ impl Emitter {
         origin: &Record,
         terminal: Terminal,
         trace: &[(String, Bytes)],
+        attempts: i32,
         now_us: i64,
         out: &mut Emitted,
     ) -> Result<(), EmissionError> {
         let terminal = self.guarded(terminal, now_us);
         if terminal.dead_letter {
             out.ends.push(End::DeadLetter { code: None });
-            let fault = terminal.faults.first();
-            let stage = fault.map_or("", |fault| fault.stage.as_str());
-            let code = fault.and_then(|fault| codes::find(&fault.code)).copied();
-            let detail = fault.map(|fault| fault.detail.clone()).unwrap_or_default();
-            let rejection = Rejection::new(code.unwrap_or(codes::STAGE_FAILED), detail);
-            out.records.push(self.dead_letter(
-                origin,
-                stage,
-                &rejection,
-                Some(&terminal.envelope),
-            )?);
+            out.records
+                .push(self.copy(origin, &terminal, attempts, now_us)?);
         }
         let scene = self.policies.of(&terminal.envelope);
         let seen = Observation {
@@ -264,41 +286,6 @@ impl Emitter {
         Ok(())
     }
 
-    fn dead_letter(
-        &self,
-        origin: &Record,
-        stage: &str,
-        rejection: &Rejection,
-        case: Option<&Envelope>,
-    ) -> Result<NewRecord, CodecError> {
-        let value = origin.value.clone().unwrap_or_default();
-        let tenant = case.map_or_else(|| self.tenant_of(origin), |case| case.tenant.clone());
-        let letter = DeadLetter {
-            id: ids::dead_letter(&origin.topic, origin.partition, origin.offset),
-            tenant: tenant.clone(),
-            origin_topic: origin.topic.to_string(),
-            origin_partition: origin.partition,
-            origin_offset: origin.offset,
-            origin_time: origin.append_time_us,
-            key: origin.key.as_ref().map(|key| key.to_vec()),
-            stage: stage.to_owned(),
-            code: rejection.code.id.to_owned(),
-            detail: rejection.detail.clone(),
-            case_id: case.map(|case| case.case_id),
-            value_bytes: i64::try_from(value.len()).unwrap_or(i64::MAX),
-            value_sha256: Sha256::of(&value),
-            // No field: the first ones of a short record may be a name and a number.
-            head: framing(&value).to_vec(),
-        };
-        let key = origin.key.clone().unwrap_or_default();
-        Ok(new_record(
-            &Topic::DeadLetters { tenant },
-            key,
-            letter.encode()?,
-            Vec::new(),
-        ))
-    }
-
     fn seal(
         &self,
         record: &mut (impl sealing::Sealable + ?Sized),
@@ -310,24 +297,6 @@ impl Emitter {
             return Ok(());
         };
         sealing::seal(record, vault.as_ref(), tenant, case, now_us)
-    }
-
-    /// By the topic's name, by the key, or else the first tenant: an operator sees it in any case.
-    fn tenant_of(&self, origin: &Record) -> String {
-        let named = match Topic::parse(&origin.topic) {
-            Some(Topic::Requests { tenant, .. } | Topic::LibraryCommands { tenant }) => {
-                Some(tenant)
-            }
-            _ => origin
-                .key
-                .as_ref()
-                .and_then(|key| keys::split(key))
-                .map(|(t, _)| t.to_owned()),
-        };
-        named
-            .filter(|tenant| self.tenants.contains(tenant))
-            .or_else(|| self.tenants.first().cloned())
-            .unwrap_or_default()
     }
 
     fn fits(&self, value: &[u8]) -> bool {
@@ -360,7 +329,7 @@ fn library_change(change: &LibraryChange) -> Result<NewRecord, CodecError> {
     ))
 }
 
-fn new_record(
+pub(crate) fn new_record(
     topic: &Topic,
     key: Bytes,
     value: Vec<u8>,

@@ -4,6 +4,9 @@
 //! a *worker* is one such loop with one end of the log; a *bundle* is what it commits at once.
 
 mod asker;
+mod crash_attempts;
+mod dead_letter;
+mod dead_letter_limits;
 mod emission;
 mod ends;
 mod global_table;
@@ -11,7 +14,9 @@ mod guard;
 mod health;
 mod keeper;
 mod metrics;
+mod one_by_one;
 mod passage;
+mod poison;
 mod registry;
 mod resident;
 mod run;
@@ -19,7 +24,9 @@ mod runtime_error;
 mod segment;
 mod states;
 mod trace_context;
+mod unprocessed;
 mod watch;
+mod watchdog;
 mod worker;
 
 pub use asker::AskBounds;

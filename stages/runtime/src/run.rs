@@ -10,16 +10,20 @@ use shiren_log::{Log, LogError, WorkerOptions};
 use shiren_schemas::records::Lane;
 use shiren_schemas::topics::Topic;
 
+use crate::crash_attempts::{Alone, CrashAttempts};
+use crate::dead_letter_limits::DeadLetterLimits;
 use crate::emission::Emitter;
 use crate::global_table::GlobalTable;
 use crate::health::{Health, Pulse};
 use crate::keeper::Keeper;
 use crate::metrics::Instruments;
+use crate::now_us;
 use crate::registry::Registry;
 use crate::resident::resident_bytes;
 use crate::runtime_error::RuntimeError;
 use crate::segment::Segment;
 use crate::watch::{Watch, WatchBounds};
+use crate::watchdog::Watchdog;
 use crate::worker::{WorkerBounds, WorkerLoop};
 
 /// One segment of this process.
@@ -66,6 +70,8 @@ pub struct Options {
     pub default_expires_after_ms: i64,
     /// Largest record, bytes.
     pub max_record_bytes: usize,
+    /// Most bytes of a record that its dead letter keeps, sealed.
+    pub dead_letters_head_max_bytes: usize,
     /// Host name, for the observed part of verdicts.
     pub host: String,
     /// What measures this process.
@@ -102,6 +108,7 @@ impl Options {
             layout: layout.to_owned(),
             max_record_bytes: self.max_record_bytes,
             instruments: self.instruments.clone(),
+            dead_letters_head_max_bytes: self.dead_letters_head_max_bytes,
         }
     }
 }
@@ -209,6 +216,10 @@ impl Runtime {
                     }
                 }
             }
+            let topic = attempts_topic(segment);
+            if runtime.log.partitions(&topic)?.is_none() {
+                return Err(LogError::UnknownTopic { topic }.into());
+            }
         }
         Ok(runtime)
     }
@@ -237,6 +248,13 @@ impl Runtime {
         let reader = table.read_to_end(self.log.as_ref())?;
         let (events, inbox) = mpsc::channel();
         let mut waiting_for = 0_usize;
+        let watchdog = Watchdog::new(self.options.bounds.record_max);
+        let alone = Alone::default();
+        let together = Together {
+            watchdog: &watchdog,
+            alone: &alone,
+            drain,
+        };
         std::thread::scope(|scope| {
             for segment in &self.options.segments {
                 for lane in &self.options.lanes {
@@ -249,7 +267,6 @@ impl Runtime {
                         let pulse = self.options.health.worker(&segment.name, *lane, slot);
                         let spawned = thread.spawn_scoped(scope, {
                             let events = events.clone();
-                            let drain = drain.clone();
                             move || {
                                 // Sent when the thread ends, however it ends.
                                 let mut end = EndOfWorker {
@@ -260,7 +277,7 @@ impl Runtime {
                                 let started = end.events.clone();
                                 let ready = move || drop(started.send(Event::Ready));
                                 end.result =
-                                    Some(self.worker(segment, *lane, index, pulse, &drain, ready));
+                                    Some(self.worker(segment, *lane, index, pulse, together, ready));
                             }
                         });
                         waiting_for += 1;
@@ -272,10 +289,13 @@ impl Runtime {
                 }
             }
             drop(events);
+            let watching = std::thread::Builder::new()
+                .name("watchdog".to_owned())
+                .spawn_scoped(scope, || watchdog.run(drain));
             let following = std::thread::Builder::new()
                 .name("policy".to_owned())
                 .spawn_scoped(scope, || table.follow(self.log.as_ref(), reader, drain));
-            if let Err(error) = following {
+            if let Err(error) = watching.and(following) {
                 drain.request();
                 let _ = collect(&inbox, waiting_for, drain, || {});
                 return Err(RuntimeError::WorkerLost(error.to_string()));
@@ -293,24 +313,33 @@ impl Runtime {
         lane: Lane,
         index: u32,
         pulse: Arc<Pulse>,
-        drain: &Drain,
+        together: Together<'_>,
         ready: impl FnOnce(),
     ) -> Result<Summary, RuntimeError> {
         let options = &self.options;
         let first_stage = segment.stages.first().map_or("", String::as_str);
         let slot = segment.first_slot + index;
-        let built = Segment::build(&self.registry, &options.chain, &segment.stages)
+        let transactional_id = format!("shiren.{first_stage}.{lane}-{slot}");
+        let mut built = Segment::build(&self.registry, &options.chain, &segment.stages)
             .map_err(RuntimeError::Build)?
             .on_log(options.policy.clone(), options.vault.clone());
         let instruments = options.instruments.of_worker(&segment.name, lane);
         // Kafka's transaction markers take offsets; in the embedded log every offset is a record.
         let is_dense = self.log.engine() == "embedded";
+        built.progress = together.watchdog.watch(transactional_id.clone());
+        let attempts = CrashAttempts::new(
+            attempts_topic(segment),
+            format!("{transactional_id}@{}", now_us()),
+            options.bounds.crash_max_attempts,
+            options.bundle_max_records,
+            together.alone.clone(),
+        );
         WorkerLoop {
             log: self.log.clone(),
             options: WorkerOptions {
                 // Named by the stage, not the segment: a stage keeps its place when the layout changes.
                 group: format!("shiren.{first_stage}.{lane}"),
-                transactional_id: format!("shiren.{first_stage}.{lane}-{slot}"),
+                transactional_id,
                 topics: self.inputs(segment, lane),
                 slot: index,
                 slots: segment.workers,
@@ -322,12 +351,13 @@ impl Runtime {
             segment: built.measured(&instruments),
             emitter: options.emitter(lane, &segment.name),
             bounds: options.bounds,
-            drain: drain.clone(),
+            drain: together.drain.clone(),
             partitions: HashMap::new(),
             keeper: Keeper::new(lane),
             ticked: Instant::now(),
             summary: Summary::default(),
-            dead_letters_in_a_row: 0,
+            limits: DeadLetterLimits::default(),
+            attempts,
             watch: Watch::new(instruments, pulse, is_dense, options.watch),
         }
         .run(ready)
@@ -360,6 +390,20 @@ impl Runtime {
             ]
         }
     }
+}
+
+/// What the workers of a process have together.
+#[derive(Clone, Copy)]
+struct Together<'a> {
+    watchdog: &'a Watchdog,
+    alone: &'a Alone,
+    drain: &'a Drain,
+}
+
+/// Of the group's stage: it stays when the layout behind it changes.
+fn attempts_topic(segment: &SegmentOptions) -> String {
+    let stage = segment.stages.first().cloned().unwrap_or_default();
+    Topic::Attempts { stage }.to_string()
 }
 
 enum Event {

@@ -27,13 +27,27 @@ pub enum RuntimeError {
     Vault(#[from] VaultError),
     /// Too many dead letters in a row.
     #[error(
-        "group {group}: more than {max} records in a row became dead letters; something is wrong with all of them. Look at the dead-letter topic, mend the producer or the stage, then start again; nothing is lost"
+        "group {group}: dead_letters_over_limit: more than {max} records in a row became dead letters; something is wrong with all of them. Look at the dead-letter topic, mend the producer or the stage, then start again; nothing is lost"
     )]
     DeadLettersOverLimit {
         /// Group.
         group: String,
         /// Limit.
         max: u32,
+    },
+    /// Too many of the last records are dead letters.
+    #[error(
+        "group {group}: dead_letters_over_limit: {dead} of the last {records} records became dead letters, runtime.dead_letters_max_ratio is {max_ratio}; something is wrong with many of them. Look at them with `shiren dead-letters list`, mend the producer or the stage, then start again; nothing is lost"
+    )]
+    DeadLetterRatioOverLimit {
+        /// Group.
+        group: String,
+        /// Dead letters among them.
+        dead: usize,
+        /// Records looked at.
+        records: usize,
+        /// Limit.
+        max_ratio: f64,
     },
     /// Too many rebuilds in a row.
     #[error(

@@ -18,9 +18,11 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use crate::ends::{closed, deadline_exceeded, failed, overdue, policy_version_unknown};
 use crate::metrics::{StageInstruments, WorkerInstruments};
 use crate::passage::{Passage, Place, Step, Taken, Waiting, patience};
-use crate::registry::{AnyStage, BuildError, Progress, Registry, StageFactory, Unread};
+use crate::poison::poison;
+use crate::registry::{self, AnyStage, BuildError, Registry, StageFactory, Unread};
 use crate::run::PolicySource;
 use crate::states::{AnyStates, Source};
+use crate::watchdog::Progress;
 
 mod remembering;
 mod routing;
@@ -56,9 +58,9 @@ pub enum Emission {
 
 /// Built stages of one segment, with the chain they are a part of.
 pub struct Segment {
-    stages: Vec<(StageFactory, Box<dyn AnyStage>)>,
+    pub(crate) stages: Vec<(StageFactory, Box<dyn AnyStage>)>,
     /// What each of them remembers.
-    states: Vec<Option<Box<dyn AnyStates>>>,
+    pub(crate) states: Vec<Option<Box<dyn AnyStates>>>,
     /// The latest append time seen of each partition, or later where it was idle.
     event_times_us: HashMap<Source, i64>,
     /// The whole chain in order.
@@ -66,9 +68,11 @@ pub struct Segment {
     /// Where versions of the policy are waited for; a lone segment does not wait.
     policy: Option<PolicySource>,
     /// What opens records of the segment's topic.
-    vault: Option<Arc<dyn Vault>>,
+    pub(crate) vault: Option<Arc<dyn Vault>>,
     /// By stage; a lone segment has none.
     instruments: Vec<StageInstruments>,
+    /// Where a watchdog sees whether a stage comes back.
+    pub(crate) progress: Progress,
 }
 
 /// Why a segment cannot go on: the worker stops, and nothing is lost.
@@ -124,6 +128,7 @@ impl Segment {
             policy: None,
             vault: None,
             instruments: Vec::new(),
+            progress: Progress::default(),
         })
     }
 
@@ -271,12 +276,19 @@ impl Segment {
         // Fails only where no OpenTelemetry layer is installed: then there is no trace to join.
         let _ = span.set_parent(step.context.clone());
         let started = Instant::now();
+        let name = stage;
         let progress = span.in_scope(|| {
             let stage = &mut self.stages[step.stage].1;
             let source = &passage.sources[step.record];
             let states = self.states[step.stage].as_deref_mut();
             let remembered = states.map(|states| (states, source));
-            catch_unwind(AssertUnwindSafe(|| stage.process(step.input, remembered)))
+            self.progress.step();
+            let progress = catch_unwind(AssertUnwindSafe(|| {
+                poison(name, case.as_ref());
+                stage.process(step.input, remembered)
+            }));
+            self.progress.step();
+            progress
         });
         let context = if span.is_none() {
             step.context
@@ -291,7 +303,7 @@ impl Segment {
             parent: None,
         };
         match progress {
-            Ok(Some(Progress::Asks { input, ask })) => {
+            Ok(Some(registry::Progress::Asks { input, ask })) => {
                 passage.waiting.push(Waiting {
                     record: place.record,
                     stage: place.stage,
@@ -303,7 +315,7 @@ impl Segment {
                 });
                 Ok(())
             }
-            Ok(Some(Progress::Decided(outcome))) => {
+            Ok(Some(registry::Progress::Decided(outcome))) => {
                 self.came_to(place, case, Ok(Some(*outcome)), passage)
             }
             Ok(None) => self.came_to(place, case, Ok(None), passage),
@@ -339,9 +351,11 @@ impl Segment {
         for (record, input, case, context, spent) in asked {
             let started = Instant::now();
             let reply = replies.next();
+            self.progress.step();
             let decided = catch_unwind(AssertUnwindSafe(|| {
                 self.stages[stage].1.decide(input, reply?)
             }));
+            self.progress.step();
             let place = Place {
                 record,
                 stage,

@@ -57,3 +57,12 @@ pub(crate) fn inject(context: &Context) -> Vec<(String, Bytes)> {
     });
     headers.0
 }
+
+/// The `traceparent` of a record's headers, where it can be read.
+pub(crate) fn traceparent(headers: &[(String, Option<Bytes>)]) -> Option<String> {
+    let carried = inject(&extract(headers).0);
+    let (_, value) = carried
+        .into_iter()
+        .find(|(name, _)| name == "traceparent")?;
+    String::from_utf8(value.to_vec()).ok()
+}

@@ -11,10 +11,13 @@ use shiren_log::{
     Bundle, Commit, Log, LogError, NewRecord, Record, Worker, WorkerOptions, kill_point,
 };
 
+use crate::crash_attempts::CrashAttempts;
+use crate::dead_letter_limits::DeadLetterLimits;
 use crate::emission::{Emitter, End};
 use crate::health::Phase;
 use crate::keeper::{Keeper, Reached};
 use crate::now_us;
+use crate::one_by_one::Became;
 use crate::passage::Timer;
 use crate::resident::resident_bytes;
 use crate::run::{Drain, Summary};
@@ -40,6 +43,14 @@ pub struct WorkerBounds {
     pub rebuild_max_attempts: u32,
     /// Dead letters in a row before the process stops: something is wrong with all records.
     pub dead_letters_max_consecutive: u32,
+    /// Largest share of dead letters among the last `dead_letters_window_records`.
+    pub dead_letters_max_ratio: f64,
+    /// Records over which the ratio is taken.
+    pub dead_letters_window_records: usize,
+    /// Deaths of the process on one record alone, after which it becomes a dead letter.
+    pub crash_max_attempts: i32,
+    /// Longest time of one stage with one record before the process is ended.
+    pub record_max: Duration,
     /// Resident memory of the process beyond which it stops, MiB.
     pub max_resident_mib: u64,
     /// Least pause between two looks for timers of idle partitions.
@@ -59,7 +70,8 @@ pub(crate) struct WorkerLoop {
     /// When idle partitions were last looked at.
     pub(crate) ticked: Instant,
     pub(crate) summary: Summary,
-    pub(crate) dead_letters_in_a_row: u32,
+    pub(crate) limits: DeadLetterLimits,
+    pub(crate) attempts: CrashAttempts,
     pub(crate) watch: Watch,
 }
 
@@ -75,8 +87,8 @@ struct Computed {
     /// Up to where each partition is then.
     reached: Reached,
     ends: Vec<End>,
-    dead_letters_in_a_row: u32,
-    dead_letters: u64,
+    /// By record: whether it became a dead letter.
+    dead: Vec<bool>,
     verdicts: u64,
     absorbed: u64,
     bad_trace_headers: u64,
@@ -90,12 +102,7 @@ impl Computed {
             Emission::Closed { terminal, .. } => terminal.dead_letter,
             Emission::Forward { .. } | Emission::Absorbed(_) => false,
         });
-        self.dead_letters += u64::from(dead);
-        self.dead_letters_in_a_row = if dead {
-            self.dead_letters_in_a_row + 1
-        } else {
-            0
-        };
+        self.dead.push(dead);
         let closed = emissions
             .iter()
             .filter(|e| matches!(e, Emission::Closed { .. }))
@@ -166,6 +173,7 @@ impl WorkerLoop {
     fn session(&mut self, worker: &mut dyn Worker) -> Result<Left, RuntimeError> {
         // A worker that is built anew remembers nothing of the one before.
         self.keeper.forget(&mut self.segment);
+        self.attempts.forget();
         loop {
             if self.drain.requested() {
                 return Ok(Left::Drained);
@@ -274,6 +282,9 @@ impl WorkerLoop {
         match commit {
             Commit::Done => {
                 self.keeper.committed(&computed.reached);
+                if let Some(bundle) = bundle {
+                    self.attempts.committed(self.log.as_ref(), bundle)?;
+                }
                 let records = bundle.map_or(&[][..], |bundle| &bundle.records);
                 self.watch
                     .committed(records, &computed.ends, computed.bad_trace_headers);
@@ -300,8 +311,7 @@ impl WorkerLoop {
             outputs: Vec::new(),
             reached: Reached::new(),
             ends: Vec::new(),
-            dead_letters_in_a_row: self.dead_letters_in_a_row,
-            dead_letters: 0,
+            dead: Vec::new(),
             verdicts: 0,
             absorbed: 0,
             bad_trace_headers: 0,
@@ -333,16 +343,23 @@ impl WorkerLoop {
             computed.reached.insert(source, record.offset + 1);
         }
         let wait = self.wait();
-        let Some(taken) = self.segment.process_bundle(arrivals, now_us, &wait)? else {
+        let became = if self.attempts.look_at(self.log.as_ref(), bundle)? {
+            self.one_by_one(bundle, arrivals, now_us, &wait)?
+        } else {
+            let taken = self.segment.process_bundle(arrivals, now_us, &wait)?;
+            taken.map(Became::of)
+        };
+        let Some(became) = became else {
             return Ok(None);
         };
-        for (record, emissions) in bundle.records.iter().zip(taken.records) {
+        for (record, (emissions, attempts)) in bundle.records.iter().zip(became.records) {
             computed.count(&emissions);
-            let emitted = self.emitter.emit(record, emissions, crate::now_us())?;
+            let now_us = crate::now_us();
+            let emitted = self.emitter.emit(record, emissions, attempts, now_us)?;
             computed.outputs.extend(emitted.records);
             computed.ends.extend(emitted.ends);
         }
-        self.emit_timers(taken.timers, &mut computed)?;
+        self.emit_timers(became.timers, &mut computed)?;
         let kept = self.keeper.records(&mut self.segment, &computed.reached)?;
         computed.outputs.extend(kept);
         Ok(Some(computed))
@@ -364,7 +381,7 @@ impl WorkerLoop {
                 value: None,
                 headers: Vec::new(),
             };
-            let emitted = self.emitter.emit(&origin, emissions, now_us())?;
+            let emitted = self.emitter.emit(&origin, emissions, 0, now_us())?;
             computed.outputs.extend(emitted.records);
             computed.ends.extend(emitted.ends);
         }
@@ -397,18 +414,13 @@ impl WorkerLoop {
         self.summary.bundles += 1;
         self.summary.records += records as u64;
         self.summary.verdicts += computed.verdicts;
-        self.summary.dead_letters += computed.dead_letters;
+        for dead in &computed.dead {
+            self.summary.dead_letters += u64::from(*dead);
+            self.limits.count(*dead, &self.bounds);
+        }
         self.summary.absorbed += computed.absorbed;
         self.summary.bad_trace_headers += computed.bad_trace_headers;
-        self.dead_letters_in_a_row = computed.dead_letters_in_a_row;
-        let max = self.bounds.dead_letters_max_consecutive;
-        if self.dead_letters_in_a_row > max {
-            return Err(RuntimeError::DeadLettersOverLimit {
-                group: self.options.group.clone(),
-                max,
-            });
-        }
-        Ok(())
+        self.limits.check(&self.options.group, &self.bounds)
     }
 
     /// After a commit, so that nothing is done twice for it. A worker that outgrows its bound would be ended by

@@ -181,7 +181,7 @@ pub struct Bundle {
 }
 
 /// Bounds of the runtime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Runtime {
     /// Longest time from a stop signal to the end of the process, milliseconds.
     pub drain_max_ms: u64,
@@ -189,6 +189,16 @@ pub struct Runtime {
     pub rerun_max_attempts: u32,
     /// Dead letters in a row after which the segment stops.
     pub dead_letters_max_consecutive: u32,
+    /// Largest share of dead letters among the last `dead_letters_window_records` of a worker.
+    pub dead_letters_max_ratio: f64,
+    /// Records over which the ratio is taken.
+    pub dead_letters_window_records: usize,
+    /// Most bytes of a record that its dead letter keeps, sealed.
+    pub dead_letters_head_max_bytes: usize,
+    /// Deaths of the process on one record alone, after which it becomes a dead letter.
+    pub crash_max_attempts: i32,
+    /// Longest time of one stage with one record, milliseconds.
+    pub record_max_ms: u64,
     /// Resident memory of a worker process beyond which it stops, MiB.
     pub max_resident_mib: u64,
     /// Largest deadline that a request may ask for, milliseconds.

@@ -195,6 +195,15 @@ impl Log for EmbeddedLog {
         reader::read_partitions(self, topic, partitions, each)
     }
 
+    fn read_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Option<Record>, LogError> {
+        reader::read_at(self, topic, partition, offset)
+    }
+
     fn worker(&self, options: WorkerOptions) -> Result<Box<dyn Worker>, LogError> {
         Ok(Box::new(worker::EmbeddedWorker::open(
             self.clone(),

@@ -136,3 +136,35 @@ pub(crate) fn read_partitions(
     }
     Ok(())
 }
+
+/// The record at a place, if there is one.
+pub(crate) fn read_at(
+    log: &EmbeddedLog,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> Result<Option<Record>, LogError> {
+    let store = log.store();
+    let mut connection = store.connect()?;
+    let read = connection.transaction();
+    let read = read.map_err(|error| store.meaning(error))?;
+    let found = topics::find(store, &read, topic)?;
+    let parts = found.map(|found| records::parts(topic, &found, |p| p == partition));
+    let Some(mut part) = parts.and_then(|mut parts| parts.pop()) else {
+        return Err(LogError::UnknownTopic {
+            topic: topic.into(),
+        });
+    };
+    let bounds = records::bounds(store, &read, &part)?;
+    if !(bounds.first..bounds.end).contains(&offset) {
+        return Ok(None);
+    }
+    part.next = offset;
+    let mut room = Room {
+        records: 1,
+        bytes: READ_MAX_BYTES,
+    };
+    let mut out = Vec::new();
+    records::take(store, &read, &mut part, offset + 1, &mut room, &mut out)?;
+    Ok(out.pop())
+}

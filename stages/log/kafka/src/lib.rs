@@ -101,6 +101,15 @@ impl Log for KafkaLog {
         reader::read_partitions(self, topic, partitions, each)
     }
 
+    fn read_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Option<Record>, LogError> {
+        reader::read_at(self, topic, partition, offset)
+    }
+
     fn worker(&self, options: WorkerOptions) -> Result<Box<dyn Worker>, LogError> {
         Ok(Box::new(worker::KafkaWorker::open(self.clone(), options)?))
     }

@@ -19,6 +19,8 @@ const AHEAD_MAX_RECORDS: usize = 1_000;
 const READ_MAX_RECORDS: usize = 1_000;
 /// Longest wait for a record before the positions are looked at again.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Longest wait of [`read_at`] before it looks whether its place was passed.
+const AT_LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Reads all partitions of one topic, committed records only.
 pub(crate) struct KafkaReader {
@@ -112,6 +114,59 @@ impl KafkaReader {
             }
         }
         Ok(positions)
+    }
+}
+
+/// The record at a place, if there is one: the next committed record from there, when it is that one.
+pub(crate) fn read_at(
+    log: &KafkaLog,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> Result<Option<Record>, LogError> {
+    let partitions = log.topics().partitions(topic)?.unwrap_or(0);
+    if !(0..partitions).contains(&partition) {
+        return Err(LogError::UnknownTopic {
+            topic: topic.into(),
+        });
+    }
+    let opening = |error: KafkaError| meaning("opening a reader", &error);
+    let mut reader = KafkaReader {
+        consumer: log.settings().reader().create().map_err(opening)?,
+        topic: topic.into(),
+        begins: vec![offset; usize::try_from(partitions).unwrap_or(0)],
+        ahead: VecDeque::new(),
+        max_wait: log.request_max_wait(),
+    };
+    let (first, end) = reader.range(partition)?;
+    if !(first..end).contains(&offset) {
+        return Ok(None);
+    }
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Offset(offset))
+        .map_err(opening)?;
+    reader.consumer.assign(&list).map_err(opening)?;
+    let deadline = Instant::now() + reader.max_wait;
+    let place = usize::try_from(partition).unwrap_or(0);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if reader.pull(left.min(AT_LOOK_EVERY))? {
+            let found = reader.ahead.pop_front();
+            return Ok(found.filter(|record| record.offset == offset));
+        }
+        // Past it without a record: what stood there was never committed.
+        if reader
+            .positions()?
+            .get(place)
+            .is_some_and(|at| *at > offset)
+        {
+            return Ok(None);
+        }
+        if left.is_zero() {
+            return Err(unavailable(format!(
+                "{topic}/{partition} at offset {offset}: no answer in time"
+            )));
+        }
     }
 }
 

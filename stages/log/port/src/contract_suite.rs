@@ -202,6 +202,7 @@ macro_rules! contract_tests {
             an_unknown_topic_is_named
             a_record_over_the_limit_is_refused
             a_reader_begins_where_it_is_told
+            one_record_is_read_at_its_place
             a_commit_under_way_is_not_seen_and_then_seen_whole
             bundles_keep_their_bounds
             an_empty_queue_closes_a_bundle_at_once

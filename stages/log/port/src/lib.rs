@@ -259,6 +259,14 @@ pub trait Log: Send + Sync {
         each: &mut dyn FnMut(Record),
     ) -> Result<(), LogError>;
 
+    /// The committed record at this place; `None` when there is none: retention or compaction deleted it, its
+    /// transaction was aborted, or nothing has been written there yet.
+    ///
+    /// # Errors
+    /// [`LogError::UnknownTopic`] when the topic or the partition does not exist.
+    fn read_at(&self, topic: &str, partition: i32, offset: i64)
+    -> Result<Option<Record>, LogError>;
+
     /// A consume-transform-produce worker.
     fn worker(&self, options: WorkerOptions) -> Result<Box<dyn Worker>, LogError>;
 }

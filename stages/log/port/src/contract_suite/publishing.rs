@@ -234,3 +234,28 @@ pub fn a_reader_begins_where_it_is_told(subject: &Subject) {
     assert_eq!(sorted(values(&all)), ["1", "2", "3", "4", "5", "6"]);
     assert_eq!(read_to_end(empty.as_mut()).len(), 6);
 }
+
+/// The record of an offset, and of no other; nothing where none is committed.
+pub fn one_record_is_read_at_its_place(subject: &Subject) {
+    let log = subject.with_topics(2);
+    let mut publisher = log.publisher().unwrap();
+    let all = [("a", "1"), ("a", "2"), ("b", "3"), ("c", "4"), ("a", "5")];
+    subject.publish(publisher.as_mut(), "in", &all);
+    let topic = subject.name("in");
+    let kept = subject.all(log.as_ref(), "in");
+    assert_eq!(kept.len(), all.len());
+    for record in &kept {
+        let found = log.read_at(&topic, record.partition, record.offset);
+        assert_eq!(found.unwrap().as_ref(), Some(record));
+    }
+    for partition in 0..2 {
+        let end = kept.iter().filter(|record| record.partition == partition);
+        let end = i64::try_from(end.count()).unwrap();
+        assert_eq!(log.read_at(&topic, partition, end).unwrap(), None);
+        assert_eq!(log.read_at(&topic, partition, -1).unwrap(), None);
+    }
+    for (topic, partition) in [(topic.as_str(), 2), ("shiren.nowhere", 0)] {
+        let error = log.read_at(topic, partition, 0).unwrap_err();
+        assert!(matches!(error, LogError::UnknownTopic { .. }), "{error}");
+    }
+}
