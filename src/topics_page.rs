@@ -6,8 +6,7 @@ use shiren_contract::stage::StageDescriptor;
 use shiren_schemas::Wire;
 use shiren_schemas::records::{
     AdmittedCase, CrashAttempt, DeadLetter, Evidence, FaceCase, Lane, LedgerEntry, LibraryChange,
-    Mode, Request,
-    Results, ScenePolicy, StillCase, TemplateCase, Verdict,
+    Mode, Request, Results, ScenePolicy, StillCase, TemplateCase, Verdict,
 };
 use shiren_schemas::topics::Topic;
 use shiren_topology::{Absent, SETTINGS};

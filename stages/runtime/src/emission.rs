@@ -12,7 +12,7 @@ use shiren_contract::terminal::{Observation, Terminal, TerminalRecords};
 use shiren_log::{NewRecord, Record};
 use shiren_schemas::records::{CanonicalVerdict, Envelope, Lane, LibraryChange, LibraryOperation};
 use shiren_schemas::topics::Topic;
-use shiren_schemas::{CodecError, Id, Wire, keys};
+use shiren_schemas::{CodecError, Id, Sha256, Wire, keys};
 
 use crate::dead_letter::Refused;
 use crate::metrics::Instruments;

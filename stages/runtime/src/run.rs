@@ -276,8 +276,9 @@ impl Runtime {
                                 };
                                 let started = end.events.clone();
                                 let ready = move || drop(started.send(Event::Ready));
-                                end.result =
-                                    Some(self.worker(segment, *lane, index, pulse, together, ready));
+                                end.result = Some(
+                                    self.worker(segment, *lane, index, pulse, together, ready),
+                                );
                             }
                         });
                         waiting_for += 1;

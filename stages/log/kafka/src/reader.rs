@@ -134,7 +134,7 @@ pub(crate) fn read_at(
     let mut reader = KafkaReader {
         consumer: log.settings().reader().create().map_err(opening)?,
         topic: topic.into(),
-        begins: vec![offset; usize::try_from(partitions).unwrap_or(0)],
+        begins: BTreeMap::from([(partition, offset)]),
         ahead: VecDeque::new(),
         max_wait: log.request_max_wait(),
     };
@@ -147,7 +147,6 @@ pub(crate) fn read_at(
         .map_err(opening)?;
     reader.consumer.assign(&list).map_err(opening)?;
     let deadline = Instant::now() + reader.max_wait;
-    let place = usize::try_from(partition).unwrap_or(0);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if reader.pull(left.min(AT_LOOK_EVERY))? {
@@ -155,11 +154,8 @@ pub(crate) fn read_at(
             return Ok(found.filter(|record| record.offset == offset));
         }
         // Past it without a record: what stood there was never committed.
-        if reader
-            .positions()?
-            .get(place)
-            .is_some_and(|at| *at > offset)
-        {
+        let position = reader.positions()?;
+        if position.get(&partition).is_some_and(|at| *at > offset) {
             return Ok(None);
         }
         if left.is_zero() {
