@@ -1,5 +1,6 @@
 //! `shiren run`: the long-running worker process.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use shiren_runtime::{Drain, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Place, print_line};
-use crate::{policy, stages, vault};
+use crate::{policy, slots, stages, vault};
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
@@ -19,8 +20,11 @@ pub(crate) struct RunArgs {
     #[arg(long = "segment")]
     segments: Vec<String>,
     /// Slot of the first worker: processes that run the same segment need slots of their own
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, conflicts_with = "slots_dir")]
     slot: u32,
+    /// Take free slots by locked files in this folder, which all processes of these segments share: on one machine
+    #[arg(long)]
+    slots_dir: Option<PathBuf>,
     /// Create missing topics first
     #[arg(long)]
     apply_topics: bool,
@@ -36,7 +40,12 @@ pub(crate) fn run(place: &Place, args: &RunArgs) -> anyhow::Result<ExitCode> {
     }
     let keys = vault::open(&site).map_err(vault::coded)?;
     let sealing = keys.clone().map(|keys| keys as Arc<dyn Vault>);
-    let options = site.options(&args.segments, args.slot, sealing)?;
+    let mut options = site.options(&args.segments, args.slot, sealing)?;
+    let slots_dir = args.slots_dir.as_deref();
+    // Held until the process ends.
+    let _slots = slots_dir
+        .map(|dir| slots::take(dir, &mut options.segments))
+        .transpose()?;
     let names: Vec<_> = options
         .segments
         .iter()

@@ -9,6 +9,7 @@ mod accuracy;
 mod calibrate;
 mod crashes;
 mod demo;
+mod deploy;
 mod house;
 mod identification;
 mod layouts;

@@ -12,6 +12,7 @@ mod log;
 mod memory;
 mod policy;
 mod python;
+mod scaling;
 mod validate;
 
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ struct Cluster {
     log: Arc<dyn Log>,
     broker: Broker,
     library: StandIn,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Cluster {
@@ -79,7 +80,7 @@ impl Cluster {
             log,
             broker,
             library: stand_in,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -96,6 +97,11 @@ impl Cluster {
 
     fn bootstrap(&self) -> String {
         self.broker.bootstrap()
+    }
+
+    /// Where the site's files lie.
+    fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn topology(&self) -> &Path {
