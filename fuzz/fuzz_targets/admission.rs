@@ -60,10 +60,13 @@ fn arrival(topic: u8, right: u8, rest: &[u8]) -> Arrival {
     } else {
         [&[0xC3, 0x01][..], &Request::schemas().fingerprint(), rest].concat()
     };
-    let key = Request::decode(&value).ok().filter(|_| right & 2 != 0).map(|r| match &r.command {
-        Some(command) => keys::library("default", command.library),
-        None => keys::request("default", &r.request_id),
-    });
+    let key = Request::decode(&value)
+        .ok()
+        .filter(|_| right & 2 != 0)
+        .map(|r| match &r.command {
+            Some(command) => keys::library("default", command.library),
+            None => keys::request("default", &r.request_id),
+        });
     let key = key.map(|key| Bytes::from(key.into_bytes()));
     let partition = match &key {
         Some(key) if right & 4 != 0 => keys::partition(key, PARTITIONS),
@@ -82,12 +85,20 @@ fn arrival(topic: u8, right: u8, rest: &[u8]) -> Arrival {
 
 /// What came of it, as text and bytes that can be compared.
 fn outcome(arrival: Arrival) -> (String, Vec<u8>) {
-    let tenant = arrival.topic.split('.').nth(1).unwrap_or_default().to_owned();
+    let tenant = arrival
+        .topic
+        .split('.')
+        .nth(1)
+        .unwrap_or_default()
+        .to_owned();
     match admit().process(arrival) {
         Outcome::DeadLetter(rejection) => (format!("dead letter {rejection:?}"), Vec::new()),
         Outcome::Terminal(terminal) => {
             assert_eq!(terminal.decision, Decision::Error, "admit judges nobody");
-            assert!(!terminal.reason_codes.is_empty(), "refused without a reason");
+            assert!(
+                !terminal.reason_codes.is_empty(),
+                "refused without a reason"
+            );
             (format!("terminal {terminal:?}"), Vec::new())
         }
         Outcome::Next(outs) => {

@@ -22,7 +22,11 @@ fn check<T: Wire>(frame: u8, rest: &[u8]) {
     };
     let written = record.encode().expect("what was read can be written");
     let again = T::decode(&written).expect("what was written can be read");
-    assert!(again.encode().expect("written") == written, "{} changes", T::NAME);
+    assert!(
+        again.encode().expect("written") == written,
+        "{} changes",
+        T::NAME
+    );
 }
 
 const RECORDS: [fn(u8, &[u8]); 12] = [
@@ -41,10 +45,13 @@ const RECORDS: [fn(u8, &[u8]); 12] = [
 ];
 
 fn seeds() -> Vec<Vec<u8>> {
-    let requests = RequestKind::ALL.iter().map(|kind| request(*kind).encode_body().expect("a record"));
+    let requests = RequestKind::ALL
+        .iter()
+        .map(|kind| request(*kind).encode_body().expect("a record"));
     let framed = requests.map(|body| [&[0, 1][..], &body].concat());
     // A short body of each record in each of its frames.
-    let others = (0..RECORDS.len()).flat_map(|record| (0..2).map(move |frame| vec![record as u8, frame, 0, 0, 0, 0]));
+    let others = (0..RECORDS.len())
+        .flat_map(|record| (0..2).map(move |frame| vec![record as u8, frame, 0, 0, 0, 0]));
     framed.chain(others).collect()
 }
 

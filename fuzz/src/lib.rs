@@ -57,14 +57,16 @@ pub fn request(kind: RequestKind) -> Request {
             libraries: vec![Id([7; 16])],
             persons_max: 3,
         }),
-        command: matches!(kind, RequestKind::Enrol | RequestKind::Unenrol).then(|| LibraryCommand {
-            operation: LibraryOperation::Enrol,
-            library: Id([7; 16]),
-            label: "door".to_owned(),
-            person_id: "p-1".to_owned(),
-            face_id: None,
-            template: None,
-            sequence: 0,
+        command: matches!(kind, RequestKind::Enrol | RequestKind::Unenrol).then(|| {
+            LibraryCommand {
+                operation: LibraryOperation::Enrol,
+                library: Id([7; 16]),
+                label: "door".to_owned(),
+                person_id: "p-1".to_owned(),
+                face_id: None,
+                template: None,
+                sequence: 0,
+            }
         }),
         claim: (kind == RequestKind::Verify).then(|| IdentityClaim {
             name: PersonalText::new("A"),
