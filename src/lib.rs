@@ -26,6 +26,7 @@ pub mod register;
 pub mod requests;
 pub mod search_reach;
 pub mod site;
+pub mod slots;
 pub mod stages;
 pub mod telemetry;
 mod templates;

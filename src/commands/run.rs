@@ -1,5 +1,6 @@
 //! `shiren run`: the long-running worker process.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Place, print_line};
 use crate::telemetry::Status;
-use crate::{policy, stages, vault};
+use crate::{policy, slots, stages, vault};
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
@@ -20,8 +21,11 @@ pub(crate) struct RunArgs {
     #[arg(long = "segment")]
     segments: Vec<String>,
     /// Slot of the first worker: processes that run the same segment need slots of their own
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, conflicts_with = "slots_dir")]
     slot: u32,
+    /// Take free slots by locked files in this folder, which all processes of these segments share: on one machine
+    #[arg(long)]
+    slots_dir: Option<PathBuf>,
     /// Create missing topics first
     #[arg(long)]
     apply_topics: bool,
@@ -46,6 +50,11 @@ pub(crate) fn run(place: &Place, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let sealing = keys.clone().map(|keys| keys as Arc<dyn Vault>);
     let mut options = site.options(&args.segments, args.slot, sealing)?;
     (options.instruments, options.health) = (status.instruments(), status.health());
+    let slots_dir = args.slots_dir.as_deref();
+    // Held until the process ends.
+    let _slots = slots_dir
+        .map(|dir| slots::take(dir, &mut options.segments))
+        .transpose()?;
     let names: Vec<_> = options
         .segments
         .iter()

@@ -10,6 +10,7 @@ mod calibrate;
 mod crashes;
 mod dead_letters;
 mod demo;
+mod deploy;
 mod house;
 mod identification;
 mod layouts;

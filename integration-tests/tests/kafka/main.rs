@@ -14,6 +14,7 @@ mod memory;
 mod poison;
 mod policy;
 mod python;
+mod scaling;
 mod telemetry;
 mod validate;
 
@@ -39,7 +40,7 @@ struct Cluster {
     log: Arc<dyn Log>,
     broker: Broker,
     library: StandIn,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Cluster {
@@ -82,7 +83,7 @@ impl Cluster {
             log,
             broker,
             library: stand_in,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -99,6 +100,11 @@ impl Cluster {
 
     fn bootstrap(&self) -> String {
         self.broker.bootstrap()
+    }
+
+    /// Where the site's files lie.
+    fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn topology(&self) -> &Path {

@@ -73,6 +73,7 @@ mod tests {
         crash_max_attempts: 3,
         record_max: Duration::from_secs(1),
         max_resident_mib: 1,
+        tick: Duration::from_secs(1),
     };
 
     /// The error after these records: `x` is a dead letter.

@@ -35,6 +35,7 @@ fn emitter() -> Emitter {
         default_expires_after_ms: 0,
         host: String::new(),
         layout: "front".to_owned(),
+        dead_letters_head_max_bytes: 0,
         max_record_bytes: 1 << 20,
         instruments: Instruments::default(),
     }

@@ -139,6 +139,7 @@ impl Site {
         let mut topics: Vec<TopicSpec> = plain.iter().map(|name| spec(name, false)).collect();
         topics.push(spec("shiren.policy", true));
         topics.push(spec(CHANGELOG, true));
+        topics.push(spec("shiren.attempts.tally", true));
         log.apply_topics(&topics).unwrap();
         Self {
             _folder: folder,
@@ -197,6 +198,10 @@ impl Site {
                 commit_max_attempts: 3,
                 rebuild_max_attempts: 3,
                 dead_letters_max_consecutive: 10,
+                dead_letters_max_ratio: 1.0,
+                dead_letters_window_records: 1_000,
+                crash_max_attempts: 3,
+                record_max: Duration::from_secs(60),
                 max_resident_mib: 1 << 20,
                 tick: Duration::from_millis(10),
             },
@@ -210,6 +215,7 @@ impl Site {
             watch: WatchBounds::default(),
             vault: None,
             default_expires_after_ms: 1_000,
+            dead_letters_head_max_bytes: 0,
             max_record_bytes: 100_000,
             host: "host".to_owned(),
             tenants,
