@@ -130,7 +130,8 @@ fn a_process_shows_what_it_did_and_where_it_is() {
     assert_eq!(sum("shiren_invariant_violations_total", &[]), 0.0);
     let mut shown = scrape.values_of("shiren_invariant_violations_total", "invariant");
     let mut defined: Vec<&str> = invariants::ALL.iter().map(|one| one.name).collect();
-    (shown.sort(), defined.sort_unstable());
+    shown.sort();
+    defined.sort_unstable();
     assert_eq!(shown, defined);
     all_that_is_defined_is_shown_and_nothing_else(&scrape);
 

@@ -95,11 +95,14 @@ pub struct SpanTally {
     pub dropped: std::sync::atomic::AtomicU64,
 }
 
+/// Labels of a worker, and how far it is behind.
+type WorkerLag = (Arc<[KeyValue; 2]>, Vec<Lag>);
+
 /// What is read when somebody looks, not when it happens.
 #[derive(Default)]
 struct Sources {
     asks: Mutex<Vec<(&'static str, Arc<AskTally>)>>,
-    lags: Mutex<Vec<(Arc<[KeyValue; 2]>, Vec<Lag>)>>,
+    lags: Mutex<Vec<WorkerLag>>,
 }
 
 /// The instruments of a process.
