@@ -4,6 +4,7 @@
 //! a *worker* is one such loop with one end of the log; a *bundle* is what it commits at once.
 
 mod asker;
+mod clock;
 mod emission;
 mod ends;
 mod global_table;
@@ -16,6 +17,7 @@ mod trace_context;
 mod worker;
 
 pub use asker::AskBounds;
+pub use clock::{Clock, TimeSource};
 pub use emission::{EmissionError, Emitter, VERDICT_HEADERS};
 pub use global_table::GlobalTable;
 pub use registry::{BuildError, Registry, StageFactory};

@@ -350,6 +350,7 @@ impl Runtime {
             emitter: options.emitter(lane, &segment.name),
             bounds: options.bounds,
             drain: drain.clone(),
+            clock: self.registry.clock.clone(),
             partitions: HashMap::new(),
             summary: Summary::default(),
             dead_letters_in_a_row: 0,

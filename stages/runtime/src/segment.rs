@@ -14,6 +14,7 @@ use shiren_schemas::ids;
 use shiren_schemas::records::{Envelope, RequestKind, StageTiming};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use crate::clock::Clock;
 use crate::ends::{closed, deadline_exceeded, failed, fault, overdue, policy_version_unknown};
 use crate::passage::{Passage, Place, Step, Waiting, patience};
 use crate::registry::{AnyStage, BuildError, Progress, Registry, StageFactory, Unread};
@@ -56,6 +57,7 @@ pub struct Segment {
     policy: Option<PolicySource>,
     /// What opens records of the segment's topic.
     vault: Option<Arc<dyn Vault>>,
+    clock: Clock,
 }
 
 /// Why a segment cannot go on: the worker stops, and nothing is lost.
@@ -102,6 +104,7 @@ impl Segment {
             chain,
             policy: None,
             vault: None,
+            clock: registry.clock.clone(),
         })
     }
 
@@ -146,7 +149,7 @@ impl Segment {
     ) -> Result<Option<Vec<Vec<Emission>>>, SegmentError> {
         let mut passage = Passage {
             now_us,
-            begun: Instant::now(),
+            begun: self.clock.instant(),
             steps: Vec::new(),
             waiting: Vec::new(),
             emissions: Vec::with_capacity(records.len()),

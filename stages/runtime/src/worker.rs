@@ -9,8 +9,8 @@ use shiren_log::{
     Bundle, Commit, Log, LogError, NewRecord, Record, Worker, WorkerOptions, kill_point,
 };
 
+use crate::clock::Clock;
 use crate::emission::Emitter;
-use crate::now_us;
 use crate::resident::resident_bytes;
 use crate::run::{Drain, RuntimeError, Summary};
 use crate::segment::{Emission, Segment};
@@ -42,6 +42,7 @@ pub(crate) struct WorkerLoop {
     pub(crate) emitter: Emitter,
     pub(crate) bounds: WorkerBounds,
     pub(crate) drain: Drain,
+    pub(crate) clock: Clock,
     pub(crate) partitions: HashMap<Arc<str>, i32>,
     pub(crate) summary: Summary,
     pub(crate) dead_letters_in_a_row: u32,
@@ -167,7 +168,7 @@ impl WorkerLoop {
     /// Takes the records of the bundle through the segment. No transaction is open. `None` when the worker drains while
     /// a dependency is awaited.
     fn compute(&mut self, bundle: &Bundle) -> Result<Option<Computed>, RuntimeError> {
-        let now_us = now_us();
+        let now_us = self.clock.now_us();
         let mut computed = Computed {
             outputs: Vec::with_capacity(bundle.records.len() * 2),
             dead_letters_in_a_row: self.dead_letters_in_a_row,
@@ -181,9 +182,9 @@ impl WorkerLoop {
             computed.bad_trace_headers += u64::from(bad);
             arrivals.push((self.arrival(record)?, context));
         }
-        let drain = self.drain.clone();
+        let (drain, clock) = (self.drain.clone(), self.clock.clone());
         let wait = move |pause| {
-            drain.wait(pause);
+            clock.wait(pause, &|pause| drain.wait(pause));
             drain.requested()
         };
         let Some(emissions) = self.segment.process_bundle(arrivals, now_us, &wait)? else {
@@ -191,7 +192,9 @@ impl WorkerLoop {
         };
         for (record, emissions) in bundle.records.iter().zip(emissions) {
             computed.count(&emissions);
-            let records = self.emitter.records(record, emissions, crate::now_us())?;
+            let records = self
+                .emitter
+                .records(record, emissions, self.clock.now_us())?;
             computed.outputs.extend(records);
         }
         Ok(Some(computed))
