@@ -24,7 +24,7 @@ pub use registry::{BuildError, Registry, StageFactory};
 pub use resident::{peak_resident_bytes, resident_bytes};
 pub use run::{Drain, Options, PolicySource, Runtime, RuntimeError, SegmentOptions, Summary};
 pub use segment::{Emission, Segment, SegmentError};
-pub use worker::WorkerBounds;
+pub use worker::{Turn, WorkerBounds, WorkerLoop};
 
 /// Microseconds since the Unix epoch: the one place where the wall clock is read.
 #[must_use]

@@ -326,13 +326,27 @@ impl Runtime {
         drain: &Drain,
         ready: impl FnOnce(),
     ) -> Result<Summary, RuntimeError> {
+        self.worker_loop(segment, lane, index, drain)?.run(ready)
+    }
+
+    /// The loop of one worker, for who drives it turn by turn.
+    ///
+    /// # Errors
+    /// A stage could not be built.
+    pub fn worker_loop(
+        &self,
+        segment: &SegmentOptions,
+        lane: Lane,
+        index: u32,
+        drain: &Drain,
+    ) -> Result<WorkerLoop, RuntimeError> {
         let options = &self.options;
         let first_stage = segment.stages.first().map_or("", String::as_str);
         let slot = segment.first_slot + index;
         let built = Segment::build(&self.registry, &options.chain, &segment.stages)
             .map_err(RuntimeError::Build)?
             .on_log(options.policy.clone(), options.vault.clone());
-        WorkerLoop {
+        Ok(WorkerLoop {
             log: self.log.clone(),
             options: WorkerOptions {
                 // Named by the stage, not the segment: a stage keeps its place when the layout changes.
@@ -354,8 +368,7 @@ impl Runtime {
             partitions: HashMap::new(),
             summary: Summary::default(),
             dead_letters_in_a_row: 0,
-        }
-        .run(ready)
+        })
     }
 
     /// The topics that a segment reads: ingress of every tenant, or its first stage's own.

@@ -34,8 +34,8 @@ pub struct WorkerBounds {
     pub max_resident_mib: u64,
 }
 
-/// A worker loop, ready to run.
-pub(crate) struct WorkerLoop {
+/// A worker loop, ready to run, or to be driven turn by turn.
+pub struct WorkerLoop {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) options: WorkerOptions,
     pub(crate) segment: Segment,
@@ -48,9 +48,18 @@ pub(crate) struct WorkerLoop {
     pub(crate) dead_letters_in_a_row: u32,
 }
 
-/// How one end of the log was left.
-enum Left {
+/// What one turn of a worker loop came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// There was nothing to read.
+    Idle,
+    /// A bundle was committed.
+    Committed,
+    /// A bundle was dropped: its partitions are another worker's.
+    Revoked,
+    /// The worker shall end.
     Drained,
+    /// The outcome of a commit is not known: this end of the log must be dropped and opened anew.
     Rebuild,
 }
 
@@ -93,14 +102,14 @@ impl WorkerLoop {
         let mut backoff = BACKOFF_START;
         loop {
             let committed = self.summary.bundles;
-            let why = match self.log.worker(self.options.clone()) {
+            let why = match self.open() {
                 Ok(mut worker) => {
                     if let Some(ready) = ready.take() {
                         ready();
                     }
                     match self.session(worker.as_mut()) {
-                        Ok(Left::Drained) => return Ok(self.summary),
-                        Ok(Left::Rebuild) => "a commit whose outcome is unknown".to_owned(),
+                        Ok(Turn::Drained) => return Ok(self.summary),
+                        Ok(_) => "a commit whose outcome is unknown".to_owned(),
                         Err(RuntimeError::Log(error @ LogError::Unavailable { .. })) => {
                             error.to_string()
                         }
@@ -131,37 +140,59 @@ impl WorkerLoop {
                 why,
                 "the worker is built anew"
             );
-            self.drain.wait(backoff);
+            self.clock.wait(backoff, &|pause| self.drain.wait(pause));
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
     }
 
-    fn session(&mut self, worker: &mut dyn Worker) -> Result<Left, RuntimeError> {
+    /// Opens the loop's end of the log; a predecessor of the same name is fenced.
+    ///
+    /// # Errors
+    /// As [`Log::worker`].
+    pub fn open(&self) -> Result<Box<dyn Worker>, LogError> {
+        self.log.worker(self.options.clone())
+    }
+
+    /// Turns until drained, or until the end of the log must be opened anew.
+    fn session(&mut self, worker: &mut dyn Worker) -> Result<Turn, RuntimeError> {
         loop {
-            if self.drain.requested() {
-                return Ok(Left::Drained);
+            let turn = self.turn(worker)?;
+            if matches!(turn, Turn::Drained | Turn::Rebuild) {
+                return Ok(turn);
             }
-            let Some(bundle) = worker.next_bundle()? else {
-                continue;
-            };
-            kill_point("polled");
-            let Some(computed) = self.compute(&bundle)? else {
-                return Ok(Left::Drained);
-            };
-            kill_point("computed");
-            match self.commit(worker, &bundle, &computed.outputs)? {
-                Commit::Done => {
-                    self.count(&bundle, &computed)?;
-                    self.check_memory()?;
-                }
-                Commit::Revoked => {
-                    tracing::info!(
-                        group = self.options.group,
-                        "the bundle's partitions were revoked; dropped"
-                    );
-                }
-                Commit::Retry | Commit::Rebuild => return Ok(Left::Rebuild),
+        }
+    }
+
+    /// Polls, computes and commits once.
+    ///
+    /// # Errors
+    /// As [`Runtime::run`](crate::Runtime::run).
+    pub fn turn(&mut self, worker: &mut dyn Worker) -> Result<Turn, RuntimeError> {
+        if self.drain.requested() {
+            return Ok(Turn::Drained);
+        }
+        let Some(bundle) = worker.next_bundle()? else {
+            return Ok(Turn::Idle);
+        };
+        kill_point("polled");
+        let Some(computed) = self.compute(&bundle)? else {
+            return Ok(Turn::Drained);
+        };
+        kill_point("computed");
+        match self.commit(worker, &bundle, &computed.outputs)? {
+            Commit::Done => {
+                self.count(&bundle, &computed)?;
+                self.check_memory()?;
+                Ok(Turn::Committed)
             }
+            Commit::Revoked => {
+                tracing::info!(
+                    group = self.options.group,
+                    "the bundle's partitions were revoked; dropped"
+                );
+                Ok(Turn::Revoked)
+            }
+            Commit::Retry | Commit::Rebuild => Ok(Turn::Rebuild),
         }
     }
 
