@@ -70,7 +70,11 @@ impl MemoryLog {
         if left.is_zero() {
             return false;
         }
-        drop(self.0.changed.wait_timeout(state, left.min(Duration::from_millis(20))));
+        drop(
+            self.0
+                .changed
+                .wait_timeout(state, left.min(Duration::from_millis(20))),
+        );
         true
     }
 
@@ -86,7 +90,11 @@ impl MemoryLog {
         Ok(())
     }
 
-    pub(crate) fn append_to(&self, state: &mut State, records: Vec<NewRecord>) -> Result<(), LogError> {
+    pub(crate) fn append_to(
+        &self,
+        state: &mut State,
+        records: Vec<NewRecord>,
+    ) -> Result<(), LogError> {
         state.append(records, (self.0.now_us)())?;
         self.0.changed.notify_all();
         Ok(())
@@ -95,15 +103,25 @@ impl MemoryLog {
     /// Deals the partitions of a group anew: each goes to the next slot, and what was read under the old
     /// assignment can no longer be committed.
     pub fn rebalance(&self, group: &str) {
-        *self.state().assignments.entry(group.to_owned()).or_default() += 1;
+        *self
+            .state()
+            .assignments
+            .entry(group.to_owned())
+            .or_default() += 1;
     }
 
     /// All records of a topic, by partition and offset.
     #[must_use]
     pub fn records(&self, topic: &str) -> Vec<Record> {
         let state = self.state();
-        let partitions = state.topics.get(topic).into_iter().flat_map(|topic| &topic.partitions);
-        partitions.flat_map(|partition| partition.records.values().cloned()).collect()
+        let partitions = state
+            .topics
+            .get(topic)
+            .into_iter()
+            .flat_map(|topic| &topic.partitions);
+        partitions
+            .flat_map(|partition| partition.records.values().cloned())
+            .collect()
     }
 }
 
@@ -118,7 +136,8 @@ impl State {
     }
 
     pub(crate) fn partitions(&self, name: &str) -> Result<(&Arc<str>, &[Partition]), LogError> {
-        self.topic(name).map(|topic| (&topic.name, topic.partitions.as_slice()))
+        self.topic(name)
+            .map(|topic| (&topic.name, topic.partitions.as_slice()))
     }
 
     fn append(&mut self, records: Vec<NewRecord>, now_us: i64) -> Result<(), LogError> {
@@ -127,7 +146,9 @@ impl State {
             let topic = self.topic(&record.topic)?;
             check(topic, record.size_bytes())?;
             let count = topic.spec.partitions;
-            let chosen = record.partition.unwrap_or_else(|| partition(&record.key, count));
+            let chosen = record
+                .partition
+                .unwrap_or_else(|| partition(&record.key, count));
             if !(0..count).contains(&chosen) {
                 let what = format!("{} has no partition {chosen}", record.topic);
                 return Err(LogError::Config { what });
@@ -168,7 +189,11 @@ impl State {
 
     /// Forgets what is older than its topic keeps.
     fn sweep(&mut self, now_us: i64) {
-        for topic in self.topics.values_mut().filter(|topic| !topic.spec.compacted) {
+        for topic in self
+            .topics
+            .values_mut()
+            .filter(|topic| !topic.spec.compacted)
+        {
             let oldest_us = now_us.saturating_sub(topic.spec.retention_ms.saturating_mul(1000));
             for partition in &mut topic.partitions {
                 while let Some(first) = partition.records.first_entry()
@@ -183,7 +208,9 @@ impl State {
 
 impl Partition {
     pub(crate) fn first(&self) -> i64 {
-        self.records.first_key_value().map_or(self.end, |(offset, _)| *offset)
+        self.records
+            .first_key_value()
+            .map_or(self.end, |(offset, _)| *offset)
     }
 
     pub(crate) fn from(&self, offset: i64) -> impl Iterator<Item = &Record> {
@@ -237,13 +264,21 @@ impl Log for MemoryLog {
             }
             let same = topic.spec == *spec;
             topic.spec = spec.clone();
-            applied.push(if same { Applied::Unchanged } else { Applied::Updated });
+            applied.push(if same {
+                Applied::Unchanged
+            } else {
+                Applied::Updated
+            });
         }
         Ok(applied)
     }
 
     fn partitions(&self, topic: &str) -> Result<Partitions, LogError> {
-        Ok(self.state().topics.get(topic).map(|topic| topic.spec.partitions))
+        Ok(self
+            .state()
+            .topics
+            .get(topic)
+            .map(|topic| topic.spec.partitions))
     }
 
     fn describe(&self, topic: &str) -> Result<Option<TopicState>, LogError> {

@@ -49,7 +49,11 @@ impl MemoryWorker {
     }
 
     fn assignment(&self, state: &State) -> u32 {
-        state.assignments.get(&self.options.group).copied().unwrap_or(0)
+        state
+            .assignments
+            .get(&self.options.group)
+            .copied()
+            .unwrap_or(0)
     }
 
     fn fenced(&self, state: &State) -> bool {
