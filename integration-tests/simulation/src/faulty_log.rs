@@ -1,6 +1,6 @@
 //! The log's port with faults in between, and a watch on what is read and committed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use shiren_contract::invariants::{Progress, Violation, memory_within_budget};
@@ -226,6 +226,3 @@ impl Worker for FaultyWorker {
         }
     }
 }
-
-/// How often each verdict came.
-pub(crate) type Counts = HashMap<shiren_schemas::Id, u64>;
