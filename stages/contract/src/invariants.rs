@@ -92,17 +92,15 @@ pub fn no_accept_on_failure(
         format!("accept of kind {kind}, which asks nothing")
     })?;
     let Some(requires) = requires else {
-        return held(false, &|| {
-            "accept by a policy that is not known".to_owned()
-        });
+        return held(false, &|| "accept by a policy that is not known".to_owned());
     };
     // A required comparison is not asked where there is nothing to compare.
     let required = requires.iter().map(String::as_str);
     let required = required.filter(|name| *name != policy::COMPARISON);
     for name in questions.iter().copied().chain(required) {
         let mut answers = checks.iter().filter(|check| check.name == name).peekable();
-        let passed = answers.peek().is_some()
-            && answers.all(|check| check.state == CheckState::Passed);
+        let passed =
+            answers.peek().is_some() && answers.all(|check| check.state == CheckState::Passed);
         held(passed, &|| format!("accept without {name} passed"))?;
     }
     Ok(())
@@ -280,7 +278,11 @@ impl<P: std::hash::Hash + Eq + Clone + std::fmt::Debug> Progress<P> {
                 (None, Some(next)) => (next.offset, next.exactly || self.dense),
                 (None, None) => (offset, true),
             };
-            let right = if exactly { offset == next } else { offset >= next };
+            let right = if exactly {
+                offset == next
+            } else {
+                offset >= next
+            };
             holds(OFFSETS_NEVER_SKIP, right, || {
                 format!("{place:?} at offset {offset}, expected {next}")
             })?;
