@@ -10,6 +10,7 @@ mod roles;
 
 use crate::error::ModelError;
 use crate::files;
+use crate::recording::Recording;
 
 pub use roles::{Profile, Role};
 
@@ -33,6 +34,9 @@ pub struct Manifest {
     /// Folder of the manifest; calibration paths are relative to it. Empty for a parsed text.
     #[serde(skip)]
     pub folder: PathBuf,
+    /// Where outputs of networks are kept, or taken from; `None`: networks run.
+    #[serde(skip)]
+    pub recording: Option<Recording>,
 }
 
 /// ONNX Runtime's shared library, taken from a Python wheel.

@@ -110,7 +110,12 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that wire everything together: any arrow may start here, none may end here.
-const TOPS: &[&str] = &["shiren", "shiren-integration-tests", "own-stage"];
+const TOPS: &[&str] = &[
+    "shiren",
+    "shiren-integration-tests",
+    "shiren-simulation",
+    "own-stage",
+];
 
 #[test]
 fn imports_point_one_way() {

@@ -1,13 +1,13 @@
 //! Asks of a bundle: deadline, retry with jitter, breaker, bulkhead around a port.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use shiren_contract::asking::{AskFailure, Port};
 use shiren_contract::codes;
+
+use crate::clock::Clock;
 
 /// Bounds of the asks of one stage, in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,7 @@ impl AskTally {
 pub(crate) struct Asker<A, R> {
     port: Arc<dyn Port<A, R>>,
     bounds: AskBounds,
+    clock: Clock,
     state: Mutex<State>,
     changed: Condvar,
     tally: Arc<AskTally>,
@@ -122,10 +123,11 @@ struct Pending<'a, A> {
 }
 
 impl<A, R> Asker<A, R> {
-    pub(crate) fn new(port: Arc<dyn Port<A, R>>, bounds: AskBounds) -> Self {
+    pub(crate) fn new(port: Arc<dyn Port<A, R>>, bounds: AskBounds, clock: Clock) -> Self {
         Self {
             port,
             bounds,
+            clock,
             state: Mutex::default(),
             changed: Condvar::new(),
             tally: Arc::default(),
@@ -161,7 +163,7 @@ impl<A, R> Asker<A, R> {
         asks: &[(A, Patience)],
         wait: &dyn Fn(Duration) -> bool,
     ) -> Result<Vec<Result<R, AskFailure>>, Interrupted> {
-        let begun = Instant::now();
+        let begun = self.clock.instant();
         let mut replies: Vec<Option<Result<R, AskFailure>>> = asks.iter().map(|_| None).collect();
         let mut pending: Vec<Pending<'_, A>> = asks
             .iter()
@@ -176,7 +178,7 @@ impl<A, R> Asker<A, R> {
             .collect();
         let mut pause = self.bounds.backoff;
         loop {
-            let now = Instant::now();
+            let now = self.clock.instant();
             pending.retain_mut(|one| match self.given_up(one, now) {
                 Some(failure) => {
                     replies[one.index] = Some(Err(failure));
@@ -198,8 +200,8 @@ impl<A, R> Asker<A, R> {
             }
             self.call(&mut pending, &mut replies, now);
             if !pending.is_empty() {
-                let now = Instant::now();
-                if wait(self.within(&pending, now, jittered(pause))) {
+                let now = self.clock.instant();
+                if wait(self.within(&pending, now, self.clock.jittered(pause))) {
                     return Err(Interrupted);
                 }
                 pause = pause.saturating_mul(2).min(self.bounds.max_wait);
@@ -228,7 +230,7 @@ impl<A, R> Asker<A, R> {
         let asks: Vec<&A> = pending.iter().map(|one| one.ask).collect();
         let given = self.port.ask(&asks, deadline);
         // An ask that another's deadline cut short was not tried in full.
-        let cut = earliest.is_some_and(|earliest| Instant::now() >= earliest);
+        let cut = earliest.is_some_and(|earliest| self.clock.instant() >= earliest);
         let mut given = given.into_iter();
         let mut down = None;
         pending.retain_mut(|one| match given.next() {
@@ -288,7 +290,7 @@ impl<A, R> Asker<A, R> {
     fn place(&self, deadline: Instant) -> Option<Place<'_, A, R>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         while state.calls >= self.bounds.max_calls {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(self.clock.instant());
             if left.is_zero() {
                 return None;
             }
@@ -314,7 +316,7 @@ impl<A, R> Asker<A, R> {
         state.last = down;
         state.failures = state.failures.saturating_add(1);
         if state.failures >= self.bounds.breaker_max_failures {
-            state.left_alone_until = Some(Instant::now() + self.bounds.breaker_pause);
+            state.left_alone_until = Some(self.clock.instant() + self.bounds.breaker_pause);
             self.show(&state);
         }
     }
@@ -334,13 +336,6 @@ impl<A, R> Drop for Place<'_, A, R> {
         state.lock().unwrap_or_else(PoisonError::into_inner).calls -= 1;
         self.0.changed.notify_one();
     }
-}
-
-/// Half of it to all of it: workers that failed together do not come back together.
-fn jittered(pause: Duration) -> Duration {
-    let random = RandomState::new().build_hasher().finish();
-    let share = (random >> 40) as f64 / f64::from(1_u32 << 24);
-    pause.mul_f64(0.5 + share / 2.0)
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ fn go_on(_pause: Duration) -> bool {
 #[test]
 fn replies_come_in_the_order_of_the_asks() {
     let port = Told::new([vec![Ok(10), Err(wrong()), Ok(30)]]);
-    let asker = Asker::new(port.clone(), BOUNDS);
+    let asker = Asker::new(port.clone(), BOUNDS, Clock::default());
     let replies = asker.round(&bounded(&[1, 2, 3]), &go_on).unwrap();
     assert_eq!(replies, [Ok(10), Err(wrong()), Ok(30)]);
     assert_eq!(port.asked(), [vec![1, 2, 3]]);
@@ -73,7 +73,7 @@ fn replies_come_in_the_order_of_the_asks() {
 #[test]
 fn only_what_may_succeed_later_is_asked_again_in_its_order() {
     let port = Told::new([vec![Ok(10), Err(down()), Err(down())], vec![Ok(20), Ok(30)]]);
-    let asker = Asker::new(port.clone(), BOUNDS);
+    let asker = Asker::new(port.clone(), BOUNDS, Clock::default());
     let replies = asker.round(&bounded(&[1, 2, 3]), &go_on).unwrap();
     assert_eq!(replies, [Ok(10), Ok(20), Ok(30)]);
     assert_eq!(port.asked(), [vec![1, 2, 3], vec![2, 3]]);
@@ -82,7 +82,7 @@ fn only_what_may_succeed_later_is_asked_again_in_its_order() {
 #[test]
 fn attempts_end() {
     let port = Told::new([]);
-    let asker = Asker::new(port.clone(), BOUNDS);
+    let asker = Asker::new(port.clone(), BOUNDS, Clock::default());
     let replies = asker.round(&bounded(&[1]), &go_on).unwrap();
     assert_eq!(replies, [Err(down())]);
     assert_eq!(port.asked().len(), 3);
@@ -91,7 +91,7 @@ fn attempts_end() {
 #[test]
 fn a_deadline_that_is_over_is_not_asked_for() {
     let port = Told::new([vec![Ok(20)]]);
-    let asker = Asker::new(port.clone(), BOUNDS);
+    let asker = Asker::new(port.clone(), BOUNDS, Clock::default());
     let asks = [(1, Patience::Until(Instant::now())), (2, Patience::Bounded)];
     let replies = asker.round(&asks, &go_on).unwrap();
     assert_eq!(
@@ -106,7 +106,7 @@ fn a_deadline_that_is_over_is_not_asked_for() {
 fn without_bound_it_is_asked_until_it_is_back() {
     let failures = (0..10).map(|_| vec![Err(down())]);
     let port = Told::new(failures.chain([vec![Ok(10)]]));
-    let asker = Asker::new(port.clone(), BOUNDS);
+    let asker = Asker::new(port.clone(), BOUNDS, Clock::default());
     let replies = asker.round(&[(1, Patience::Unbounded)], &go_on).unwrap();
     assert_eq!(replies, [Ok(10)]);
     assert_eq!(port.asked().len(), 11);
@@ -114,7 +114,7 @@ fn without_bound_it_is_asked_until_it_is_back() {
 
 #[test]
 fn a_drain_ends_the_wait() {
-    let asker = Asker::new(Told::new([]), BOUNDS);
+    let asker = Asker::new(Told::new([]), BOUNDS, Clock::default());
     let drained = asker.round(&[(1, Patience::Unbounded)], &|_| true);
     assert_eq!(drained, Err(Interrupted));
 }
@@ -127,7 +127,7 @@ fn a_port_that_keeps_failing_is_left_alone_and_its_failure_is_named() {
         ..BOUNDS
     };
     let port = Told::new([]);
-    let asker = Asker::new(port.clone(), bounds);
+    let asker = Asker::new(port.clone(), bounds, Clock::default());
     let pause = |pause| {
         std::thread::sleep(pause);
         false
@@ -151,7 +151,7 @@ fn a_success_closes_the_breaker() {
         vec![Err(down())],
         vec![Ok(2)],
     ];
-    let asker = Asker::new(Told::new(answers), bounds);
+    let asker = Asker::new(Told::new(answers), bounds, Clock::default());
     for wanted in [1, 2] {
         assert_eq!(asker.round(&bounded(&[0]), &go_on).unwrap(), [Ok(wanted)]);
     }
@@ -186,7 +186,7 @@ fn calls_under_way_are_bounded() {
         max_calls: 2,
         ..BOUNDS
     };
-    let asker = Asker::new(port.clone(), bounds);
+    let asker = Asker::new(port.clone(), bounds, Clock::default());
     std::thread::scope(|scope| {
         for ask in 0..6 {
             let asker = &asker;
@@ -200,7 +200,7 @@ fn calls_under_way_are_bounded() {
 
 #[test]
 fn a_port_that_answers_too_little_is_a_fault() {
-    let asker = Asker::new(Told::new([vec![Ok(10)]]), BOUNDS);
+    let asker = Asker::new(Told::new([vec![Ok(10)]]), BOUNDS, Clock::default());
     let replies = asker.round(&bounded(&[1, 2]), &go_on).unwrap();
     assert_eq!(replies[0], Ok(10));
     assert_eq!(replies[1].as_ref().unwrap_err().code, codes::STAGE_FAILED);

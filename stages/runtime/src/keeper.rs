@@ -10,6 +10,7 @@ use shiren_schemas::Wire;
 use shiren_schemas::records::{Lane, StatePosition};
 use shiren_schemas::topics::Topic;
 
+use crate::clock::Clock;
 use crate::runtime_error::RuntimeError;
 use crate::segment::Segment;
 use crate::states::{Source, StateChange};
@@ -17,6 +18,7 @@ use crate::states::{Source, StateChange};
 /// What a worker knows of the partitions whose state it keeps.
 pub(crate) struct Keeper {
     lane: Lane,
+    clock: Clock,
     /// The assignment that all this holds for; `None`: nothing is restored.
     generation: Option<u64>,
     parts: HashMap<Source, Part>,
@@ -33,9 +35,10 @@ struct Part {
 pub(crate) type Reached = HashMap<Source, i64>;
 
 impl Keeper {
-    pub(crate) fn new(lane: Lane) -> Self {
+    pub(crate) fn new(lane: Lane, clock: Clock) -> Self {
         Self {
             lane,
+            clock,
             generation: None,
             parts: HashMap::new(),
         }
@@ -64,7 +67,7 @@ impl Keeper {
         assignment: &Assignment,
     ) -> Result<(), RuntimeError> {
         self.forget(segment);
-        let begun = Instant::now();
+        let begun = self.clock.instant();
         let mut records = 0_u64;
         for part in &assignment.partitions {
             let source = (part.topic.clone(), part.partition);
@@ -79,14 +82,16 @@ impl Keeper {
         for stage in segment.keyed() {
             records += self.restore_stage(log, segment, stage)?;
         }
+        let now = self.clock.instant();
         for part in self.parts.values_mut() {
-            part.since = Instant::now();
+            part.since = now;
         }
         self.generation = Some(assignment.generation);
         tracing::info!(
             partitions = self.parts.len(),
             records,
-            elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            elapsed_ms = u64::try_from(self.clock.instant().duration_since(begun).as_millis())
+                .unwrap_or(u64::MAX),
             "state restored"
         );
         Ok(())
@@ -207,10 +212,11 @@ impl Keeper {
 
     /// Takes note of a commit.
     pub(crate) fn committed(&mut self, reached: &Reached) {
+        let now = self.clock.instant();
         for (source, next_offset) in reached {
             if let Some(part) = self.parts.get_mut(source) {
                 part.committed = Some(*next_offset);
-                part.since = Instant::now();
+                part.since = now;
             }
         }
     }
@@ -220,7 +226,9 @@ impl Keeper {
     pub(crate) fn due(&self, segment: &Segment) -> Vec<(Source, i64, Position)> {
         let due = |(source, part): (&Source, &Part)| {
             let committed = part.committed?;
-            let idle_us = i64::try_from(part.since.elapsed().as_micros()).unwrap_or(i64::MAX);
+            let idle_us =
+                i64::try_from(self.clock.instant().duration_since(part.since).as_micros())
+                    .unwrap_or(i64::MAX);
             let now_us = segment.event_time_us(source)?.saturating_add(idle_us);
             (segment.next_due_us(source)? <= now_us).then(|| {
                 let position = Position {

@@ -4,6 +4,7 @@
 //! a *worker* is one such loop with one end of the log; a *bundle* is what it commits at once.
 
 mod asker;
+mod clock;
 mod crash_attempts;
 mod dead_letter;
 mod dead_letter_limits;
@@ -30,6 +31,7 @@ mod watchdog;
 mod worker;
 
 pub use asker::AskBounds;
+pub use clock::{Clock, TimeSource};
 pub use emission::{EmissionError, Emitter, VERDICT_HEADERS};
 pub use global_table::GlobalTable;
 pub use health::{Health, Phase, Pulse, WorkerHealth};
@@ -42,7 +44,7 @@ pub use runtime_error::RuntimeError;
 pub use segment::{Emission, Segment, SegmentError};
 pub use states::StateBounds;
 pub use watch::WatchBounds;
-pub use worker::WorkerBounds;
+pub use worker::{Turn, WorkerBounds, WorkerLoop};
 
 /// Microseconds since the Unix epoch: the one place where the wall clock is read.
 #[must_use]

@@ -49,10 +49,11 @@ pub(crate) struct Passage {
 }
 
 impl Passage {
-    pub(crate) fn new(now_us: i64, sources: Vec<Source>) -> Self {
+    /// `begun`: the same moment as `now_us`, by the monotonic clock.
+    pub(crate) fn new(now_us: i64, begun: Instant, sources: Vec<Source>) -> Self {
         Self {
             now_us,
-            begun: Instant::now(),
+            begun,
             steps: Vec::new(),
             waiting: Vec::new(),
             emissions: sources.iter().map(|_| Vec::with_capacity(1)).collect(),

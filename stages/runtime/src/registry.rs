@@ -13,6 +13,7 @@ use shiren_contract::stage::{Arrival, Input, Message, Outcome, Rejection, Stage,
 use shiren_schemas::records::Envelope;
 
 use crate::asker::{AskBounds, AskTally, Asker, Interrupted, Patience};
+use crate::clock::Clock;
 use crate::states::{AnyStates, Source, StateBounds, States};
 
 /// A stage that could not be built: what, where, what to do.
@@ -43,6 +44,7 @@ impl StageFactory {
 #[derive(Clone, Default)]
 pub struct Registry {
     factories: Vec<StageFactory>,
+    pub(crate) clock: Clock,
 }
 
 impl Registry {
@@ -50,6 +52,15 @@ impl Registry {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// No stage yet; workers and asks go by `clock`.
+    #[must_use]
+    pub fn on_clock(clock: Clock) -> Self {
+        Self {
+            clock,
+            ..Self::default()
+        }
     }
 
     /// Adds a stage; one of the same name is replaced.
@@ -78,7 +89,7 @@ impl Registry {
     ) -> Self {
         self.factories
             .retain(|known| known.descriptor.name != S::DESCRIPTOR.name);
-        let asker = Arc::new(Asker::new(port, bounds));
+        let asker = Arc::new(Asker::new(port, bounds, self.clock.clone()));
         let asks = Some(asker.tally());
         let build = move || -> Result<Box<dyn AnyStage>, BuildError> {
             Ok(Box::new(Asking {

@@ -17,7 +17,6 @@ use crate::global_table::GlobalTable;
 use crate::health::{Health, Pulse};
 use crate::keeper::Keeper;
 use crate::metrics::Instruments;
-use crate::now_us;
 use crate::registry::Registry;
 use crate::resident::resident_bytes;
 use crate::runtime_error::RuntimeError;
@@ -317,7 +316,41 @@ impl Runtime {
         together: Together<'_>,
         ready: impl FnOnce(),
     ) -> Result<Summary, RuntimeError> {
+        self.build_loop(segment, lane, index, pulse, together)?
+            .run(ready)
+    }
+
+    /// The loop of one worker, for who drives it turn by turn.
+    ///
+    /// # Errors
+    /// A stage could not be built.
+    pub fn worker_loop(
+        &self,
+        segment: &SegmentOptions,
+        lane: Lane,
+        index: u32,
+        drain: &Drain,
+    ) -> Result<WorkerLoop, RuntimeError> {
+        let slot = segment.first_slot + index;
+        let pulse = self.options.health.worker(&segment.name, lane, slot);
+        let together = Together {
+            watchdog: &Watchdog::new(self.options.bounds.record_max),
+            alone: &Alone::default(),
+            drain,
+        };
+        self.build_loop(segment, lane, index, pulse, together)
+    }
+
+    fn build_loop(
+        &self,
+        segment: &SegmentOptions,
+        lane: Lane,
+        index: u32,
+        pulse: Arc<Pulse>,
+        together: Together<'_>,
+    ) -> Result<WorkerLoop, RuntimeError> {
         let options = &self.options;
+        let clock = &self.registry.clock;
         let first_stage = segment.stages.first().map_or("", String::as_str);
         let slot = segment.first_slot + index;
         let transactional_id = format!("shiren.{first_stage}.{lane}-{slot}");
@@ -330,12 +363,12 @@ impl Runtime {
         built.progress = together.watchdog.watch(transactional_id.clone());
         let attempts = CrashAttempts::new(
             attempts_topic(segment),
-            format!("{transactional_id}@{}", now_us()),
+            format!("{transactional_id}@{}", clock.now_us()),
             options.bounds.crash_max_attempts,
             options.bundle_max_records,
             together.alone.clone(),
         );
-        WorkerLoop {
+        Ok(WorkerLoop {
             log: self.log.clone(),
             options: WorkerOptions {
                 // Named by the stage, not the segment: a stage keeps its place when the layout changes.
@@ -353,15 +386,15 @@ impl Runtime {
             emitter: options.emitter(lane, &segment.name),
             bounds: options.bounds,
             drain: together.drain.clone(),
+            clock: clock.clone(),
             partitions: HashMap::new(),
-            keeper: Keeper::new(lane),
-            ticked: Instant::now(),
+            keeper: Keeper::new(lane, clock.clone()),
+            ticked: clock.instant(),
             summary: Summary::default(),
             limits: DeadLetterLimits::default(),
             attempts,
             watch: Watch::new(instruments, pulse, is_dense, options.watch),
-        }
-        .run(ready)
+        })
     }
 
     /// The topics that a segment reads: ingress of every tenant, or its first stage's own.

@@ -15,6 +15,7 @@ use shiren_schemas::ids;
 use shiren_schemas::records::{Envelope, StageTiming};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use crate::clock::Clock;
 use crate::ends::{closed, deadline_exceeded, failed, overdue, policy_version_unknown};
 use crate::metrics::{StageInstruments, WorkerInstruments};
 use crate::passage::{Passage, Place, Step, Taken, Waiting, patience};
@@ -73,6 +74,7 @@ pub struct Segment {
     instruments: Vec<StageInstruments>,
     /// Where a watchdog sees whether a stage comes back.
     pub(crate) progress: Progress,
+    pub(crate) clock: Clock,
 }
 
 /// Why a segment cannot go on: the worker stops, and nothing is lost.
@@ -129,6 +131,7 @@ impl Segment {
             vault: None,
             instruments: Vec::new(),
             progress: Progress::default(),
+            clock: registry.clock.clone(),
         })
     }
 
@@ -190,7 +193,11 @@ impl Segment {
         wait: &dyn Fn(Duration) -> bool,
     ) -> Result<Option<Taken>, SegmentError> {
         let source = |(arrival, _): &(Arrival, Context)| (arrival.topic.clone(), arrival.partition);
-        let mut passage = Passage::new(now_us, records.iter().map(source).collect());
+        let mut passage = Passage::new(
+            now_us,
+            self.clock.instant(),
+            records.iter().map(source).collect(),
+        );
         for (record, (arrival, context)) in records.into_iter().enumerate() {
             let source = passage.sources[record].clone();
             self.fire_due(&source, arrival.append_time_us, &mut passage)?;

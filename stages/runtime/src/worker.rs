@@ -11,12 +11,12 @@ use shiren_log::{
     Bundle, Commit, Log, LogError, NewRecord, Record, Worker, WorkerOptions, kill_point,
 };
 
+use crate::clock::Clock;
 use crate::crash_attempts::CrashAttempts;
 use crate::dead_letter_limits::DeadLetterLimits;
 use crate::emission::{Emitter, End};
 use crate::health::Phase;
 use crate::keeper::{Keeper, Reached};
-use crate::now_us;
 use crate::one_by_one::Became;
 use crate::passage::Timer;
 use crate::resident::resident_bytes;
@@ -57,14 +57,15 @@ pub struct WorkerBounds {
     pub tick: Duration,
 }
 
-/// A worker loop, ready to run.
-pub(crate) struct WorkerLoop {
+/// A worker loop, ready to run, or to be driven turn by turn.
+pub struct WorkerLoop {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) options: WorkerOptions,
     pub(crate) segment: Segment,
     pub(crate) emitter: Emitter,
     pub(crate) bounds: WorkerBounds,
     pub(crate) drain: Drain,
+    pub(crate) clock: Clock,
     pub(crate) partitions: HashMap<Arc<str>, i32>,
     pub(crate) keeper: Keeper,
     /// When idle partitions were last looked at.
@@ -75,9 +76,18 @@ pub(crate) struct WorkerLoop {
     pub(crate) watch: Watch,
 }
 
-/// How one end of the log was left.
-enum Left {
+/// What one turn of a worker loop came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// There was nothing to do, or the assignment changed before it was done.
+    Idle,
+    /// Outputs were committed.
+    Committed,
+    /// A bundle was dropped: its partitions are another worker's.
+    Revoked,
+    /// The worker shall end.
     Drained,
+    /// This end of the log must be dropped and opened anew, and why.
     Rebuild(&'static str),
 }
 
@@ -124,15 +134,15 @@ impl WorkerLoop {
         let mut backoff = BACKOFF_START;
         loop {
             let committed = self.summary.bundles;
-            let why = match self.log.worker(self.options.clone()) {
+            let why = match self.open() {
                 Ok(mut worker) => {
                     self.watch.opened();
                     if let Some(ready) = ready.take() {
                         ready();
                     }
                     match self.session(worker.as_mut()) {
-                        Ok(Left::Drained) => return Ok(self.summary),
-                        Ok(Left::Rebuild(why)) => why.to_owned(),
+                        Ok(Turn::Rebuild(why)) => why.to_owned(),
+                        Ok(_) => return Ok(self.summary),
                         Err(RuntimeError::Log(error @ LogError::Unavailable { .. })) => {
                             error.to_string()
                         }
@@ -165,46 +175,58 @@ impl WorkerLoop {
                 why,
                 "the worker is built anew"
             );
-            self.drain.wait(backoff);
+            self.clock.wait(backoff, &|pause| self.drain.wait(pause));
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
     }
 
-    fn session(&mut self, worker: &mut dyn Worker) -> Result<Left, RuntimeError> {
-        // A worker that is built anew remembers nothing of the one before.
+    /// Opens the loop's end of the log; a predecessor of the same name is fenced. Nothing is remembered of the end before.
+    ///
+    /// # Errors
+    /// As [`Log::worker`].
+    pub fn open(&mut self) -> Result<Box<dyn Worker>, LogError> {
         self.keeper.forget(&mut self.segment);
         self.attempts.forget();
+        self.log.worker(self.options.clone())
+    }
+
+    /// Turns until drained, or until the end of the log must be opened anew.
+    fn session(&mut self, worker: &mut dyn Worker) -> Result<Turn, RuntimeError> {
         loop {
-            if self.drain.requested() {
-                return Ok(Left::Drained);
-            }
-            self.watch.turned(worker)?;
-            let left = match worker.next_bundle()? {
-                Some(bundle) => self.bundle(worker, &bundle)?,
-                None => self.tick(worker)?,
-            };
-            if let Some(left) = left {
-                return Ok(left);
+            let turn = self.turn(worker)?;
+            if matches!(turn, Turn::Drained | Turn::Rebuild(_)) {
+                return Ok(turn);
             }
         }
     }
 
+    /// Polls, computes and commits once.
+    ///
+    /// # Errors
+    /// As [`Runtime::run`](crate::Runtime::run).
+    pub fn turn(&mut self, worker: &mut dyn Worker) -> Result<Turn, RuntimeError> {
+        if self.drain.requested() {
+            return Ok(Turn::Drained);
+        }
+        self.watch.turned(worker)?;
+        match worker.next_bundle()? {
+            Some(bundle) => self.bundle(worker, &bundle),
+            None => self.tick(worker),
+        }
+    }
+
     /// One bundle: computed and committed, or dropped.
-    fn bundle(
-        &mut self,
-        worker: &mut dyn Worker,
-        bundle: &Bundle,
-    ) -> Result<Option<Left>, RuntimeError> {
+    fn bundle(&mut self, worker: &mut dyn Worker, bundle: &Bundle) -> Result<Turn, RuntimeError> {
         kill_point("polled");
         if !self.is_restored(worker, bundle.generation)? {
-            return Ok(None);
+            return Ok(Turn::Idle);
         }
         if !self.watch.read(bundle) {
             let why = "a bundle that is not the one that is due";
-            return Ok(Some(Left::Rebuild(why)));
+            return Ok(Turn::Rebuild(why));
         }
         let Some(computed) = self.compute(bundle)? else {
-            return Ok(Some(Left::Drained));
+            return Ok(Turn::Drained);
         };
         kill_point("computed");
         let commit = self.commit(|outputs| worker.commit(bundle, outputs), &computed.outputs)?;
@@ -212,14 +234,16 @@ impl WorkerLoop {
     }
 
     /// Fires the timers of idle partitions.
-    fn tick(&mut self, worker: &mut dyn Worker) -> Result<Option<Left>, RuntimeError> {
-        if !self.segment.is_keyed() || self.ticked.elapsed() < self.bounds.tick {
-            return Ok(None);
+    fn tick(&mut self, worker: &mut dyn Worker) -> Result<Turn, RuntimeError> {
+        if !self.segment.is_keyed()
+            || self.clock.instant().duration_since(self.ticked) < self.bounds.tick
+        {
+            return Ok(Turn::Idle);
         }
-        self.ticked = Instant::now();
+        self.ticked = self.clock.instant();
         let generation = worker.assignment()?.generation;
         if !self.is_restored(worker, generation)? {
-            return Ok(None);
+            return Ok(Turn::Idle);
         }
         let mut positions = Vec::new();
         let mut computed = self.nothing();
@@ -228,17 +252,17 @@ impl WorkerLoop {
             if !worker.at_end(&source.0, source.1)? {
                 continue;
             }
-            let (now_us, wait) = (now_us(), self.wait());
+            let (now_us, wait) = (self.clock.now_us(), self.wait());
             let taken = self.segment.tick(&source, event_time_us, now_us, &wait)?;
             let Some(taken) = taken else {
-                return Ok(Some(Left::Drained));
+                return Ok(Turn::Drained);
             };
             self.emit_timers(taken.timers, &mut computed)?;
             computed.reached.insert(source, position.next);
             positions.push(position);
         }
         if positions.is_empty() {
-            return Ok(None);
+            return Ok(Turn::Idle);
         }
         let kept = self.keeper.records(&mut self.segment, &computed.reached)?;
         computed.outputs.extend(kept);
@@ -278,7 +302,7 @@ impl WorkerLoop {
         commit: Commit,
         bundle: Option<&Bundle>,
         computed: &Computed,
-    ) -> Result<Option<Left>, RuntimeError> {
+    ) -> Result<Turn, RuntimeError> {
         match commit {
             Commit::Done => {
                 self.keeper.committed(&computed.reached);
@@ -290,7 +314,7 @@ impl WorkerLoop {
                     .committed(records, &computed.ends, computed.bad_trace_headers);
                 self.count(records.len(), computed)?;
                 self.check_memory()?;
-                Ok(None)
+                Ok(Turn::Committed)
             }
             Commit::Revoked => {
                 self.keeper.forget(&mut self.segment);
@@ -298,10 +322,10 @@ impl WorkerLoop {
                     group = self.options.group,
                     "the bundle's partitions were revoked; dropped"
                 );
-                Ok(None)
+                Ok(Turn::Revoked)
             }
             Commit::Retry | Commit::Rebuild => {
-                Ok(Some(Left::Rebuild("a commit whose outcome is unknown")))
+                Ok(Turn::Rebuild("a commit whose outcome is unknown"))
             }
         }
     }
@@ -320,11 +344,12 @@ impl WorkerLoop {
 
     /// Pauses at most so long, and says whether the worker drains.
     fn wait(&self) -> impl Fn(Duration) -> bool + 'static {
-        let (drain, pulse) = (self.drain.clone(), self.watch.pulse());
+        let (drain, clock) = (self.drain.clone(), self.clock.clone());
+        let pulse = self.watch.pulse();
         move |pause| {
             // It waits, it does not hang.
             pulse.turn();
-            drain.wait(pause);
+            clock.wait(pause, &|pause| drain.wait(pause));
             drain.requested()
         }
     }
@@ -332,7 +357,7 @@ impl WorkerLoop {
     /// Takes the records of the bundle through the segment. No transaction is open. `None` when the worker drains while
     /// a dependency is awaited.
     fn compute(&mut self, bundle: &Bundle) -> Result<Option<Computed>, RuntimeError> {
-        let now_us = now_us();
+        let now_us = self.clock.now_us();
         let mut computed = self.nothing();
         let mut arrivals = Vec::with_capacity(bundle.records.len());
         for record in &bundle.records {
@@ -354,7 +379,7 @@ impl WorkerLoop {
         };
         for (record, (emissions, attempts)) in bundle.records.iter().zip(became.records) {
             computed.count(&emissions);
-            let now_us = crate::now_us();
+            let now_us = self.clock.now_us();
             let emitted = self.emitter.emit(record, emissions, attempts, now_us)?;
             computed.outputs.extend(emitted.records);
             computed.ends.extend(emitted.ends);
@@ -381,7 +406,9 @@ impl WorkerLoop {
                 value: None,
                 headers: Vec::new(),
             };
-            let emitted = self.emitter.emit(&origin, emissions, 0, now_us())?;
+            let emitted = self
+                .emitter
+                .emit(&origin, emissions, 0, self.clock.now_us())?;
             computed.outputs.extend(emitted.records);
             computed.ends.extend(emitted.ends);
         }

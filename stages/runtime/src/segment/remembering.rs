@@ -102,7 +102,7 @@ impl Segment {
         now_us: i64,
         wait: &dyn Fn(Duration) -> bool,
     ) -> Result<Option<Taken>, SegmentError> {
-        let mut passage = Passage::new(now_us, Vec::new());
+        let mut passage = Passage::new(now_us, self.clock.instant(), Vec::new());
         self.fire_due(source, event_time_us, &mut passage)?;
         self.finish(passage, wait)
     }
