@@ -493,11 +493,8 @@ fn records_of_version_1_are_read() {
         ("kind".into(), Value::Enum(0, "detect".into())),
         ("detections".into(), Value::Array(vec![])),
     ]);
-    let body = apache_avro::writer::datum::GenericDatumWriter::builder(&schema)
-        .build()
-        .unwrap()
-        .write_value_to_vec(record)
-        .unwrap();
+    let writer = apache_avro::writer::datum::GenericDatumWriter::builder(&schema).build();
+    let body = writer.unwrap().write_value_to_vec(record).unwrap();
     // The fingerprint of version 1, as vectors/fingerprints.json had it (fastavro 1.13).
     let mut bytes = vec![0xC3, 0x01, 0x59, 0x04, 0xab, 0xc1, 0x43, 0xfc, 0x1e, 0x27];
     bytes.extend(body);

@@ -216,17 +216,15 @@ fn publish_and_await(
         .collect();
     let max_wait = Duration::from_millis(args.max_wait_ms);
     let mut verdicts = HashMap::new();
-    let mut events = 0;
-    for case in cases {
+    for (published, case) in cases.iter().enumerate() {
         if case.waits {
-            await_verdicts(&mut reader, &ids, events, max_wait, &mut verdicts)?;
+            await_verdicts(&mut reader, &ids[..published], max_wait, &mut verdicts)?;
         }
         for _ in 0..case.events {
             publisher.publish(vec![case.record.clone()])?;
         }
-        events += u64::from(case.events);
     }
-    await_verdicts(&mut reader, &ids, events, max_wait, &mut verdicts)?;
+    await_verdicts(&mut reader, &ids, max_wait, &mut verdicts)?;
     let wall = started.elapsed();
     let mut evidence = case_reader::evidence(log, tenant)?;
     let mut results = case_reader::results(log, tenant)?;
@@ -251,11 +249,10 @@ fn publish_and_await(
     })
 }
 
-/// Until every event has its record: a duplicate event makes a second record with the same id.
+/// Until every case has its verdict: an event that comes again has none of its own.
 fn await_verdicts(
     reader: &mut VerdictReader,
     ids: &[&str],
-    events: u64,
     max_wait: Duration,
     verdicts: &mut HashMap<String, Verdict>,
 ) -> anyhow::Result<()> {
@@ -263,7 +260,7 @@ fn await_verdicts(
         "{bar:30} {pos}/{len} verdicts",
     )?);
     let until = Instant::now() + max_wait;
-    while verdicts.len() as u64 + reader.duplicates < events {
+    while verdicts.len() < ids.len() {
         if Instant::now() > until {
             bar.finish_and_clear();
             bail!(

@@ -224,38 +224,6 @@ fn a_request_without_its_pictures_is_answered_by_code() {
     assert_eq!(code("sealed"), "picture_form_unsupported");
 }
 
-/// A duplicate event: two records, one id, one hash.
-#[test]
-fn an_event_sent_twice_has_one_verdict_id() {
-    let folder = tempfile::tempdir().unwrap();
-    let site = site::embedded(folder.path(), &[]);
-    let log = site.open_log().unwrap();
-    site.set_up(log.as_ref()).unwrap();
-    let new = record(&sound("twice"));
-    log.publisher()
-        .unwrap()
-        .publish(vec![new.clone(), new])
-        .unwrap();
-    let topic = "shiren.default.verdicts";
-    let (verdicts, _) = run::beside(&site, &log, || {
-        let mut reader = log.reader(topic, shiren_log::Start::Beginning).unwrap();
-        let until = std::time::Instant::now() + run::MAX_WAIT;
-        let mut verdicts = Vec::new();
-        while verdicts.len() < 2 && std::time::Instant::now() < until {
-            for record in reader
-                .read(10, std::time::Duration::from_millis(100))
-                .unwrap()
-            {
-                verdicts.push(Verdict::decode(&record.value.unwrap()).unwrap());
-            }
-        }
-        verdicts
-    });
-    assert_eq!(verdicts.len(), 2);
-    assert_eq!(verdicts[0].canonical, verdicts[1].canonical);
-    assert_eq!(verdicts[0].canonical_sha256, verdicts[1].canonical_sha256);
-}
-
 /// Headers are hints: bad ones are ignored, and no decision rests on one.
 #[test]
 fn bad_headers_do_not_stop_a_record() {
