@@ -57,6 +57,11 @@ impl Port<VerifyAsk, Verified> for SiteAuthority {
         let one = |ask: &&VerifyAsk| verify(register.as_ref(), ask, deadline);
         asks.iter().map(one).collect()
     }
+
+    /// The register is only read; whether that counts, too, the site says.
+    fn may_repeat(&self) -> bool {
+        !self.site.topology.authority.ask_once
+    }
 }
 
 /// Asks `authority` both questions. A portrait that could not be compared leaves the answer on the identity standing.

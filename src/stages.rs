@@ -21,7 +21,7 @@ use shiren_models::{
     Classifier, DetectorOptions, FaceDetector, FaceEmbedder, FaceMesh, Manifest, ModelError, Role,
 };
 use shiren_quality::QualityStage;
-use shiren_runtime::{AskBounds, BuildError, Registry, StateBounds};
+use shiren_runtime::{AskBounds, BuildError, IntentBounds, Registry, StateBounds};
 use shiren_schemas::records::RequestKind;
 use shiren_stills::StillDecoder;
 
@@ -67,9 +67,13 @@ pub fn registry(site: &Arc<Site>) -> Registry {
         .with(on(site, build_embed))
         .with_asking(library.clone(), bounds, on_asking(site, build_match))
         .with_asking(library, bounds, on_asking(site, build_enrol))
-        .with_asking(
+        .with_asking_once(
             Arc::new(SiteAuthority::new(site)),
-            ask_bounds(&site.topology.authority),
+            ask_bounds(&site.topology.authority.asks),
+            IntentBounds {
+                state: state_bounds(site),
+                ttl: Duration::from_millis(site.topology.authority.intent_ttl_ms),
+            },
             on_asking(site, build_authority_verify),
         )
 }

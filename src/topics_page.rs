@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use shiren_contract::stage::StageDescriptor;
 use shiren_schemas::Wire;
 use shiren_schemas::records::{
-    AdmittedCase, CrashAttempt, DeadLetter, Evidence, FaceCase, Lane, LedgerEntry, LibraryChange,
-    Mode, Request, Results, ScenePolicy, StillCase, TemplateCase, Verdict,
+    AdmittedCase, AskIntent, CrashAttempt, DeadLetter, Evidence, FaceCase, Lane, LedgerEntry,
+    LibraryChange, Mode, Request, Results, ScenePolicy, StillCase, TemplateCase, Verdict,
 };
 use shiren_schemas::topics::Topic;
 use shiren_topology::{Absent, SETTINGS};
@@ -178,6 +178,7 @@ fn file_of(input: &'static str) -> &'static str {
         FaceCase::NAME => "embed",
         TemplateCase::NAME => "match",
         LedgerEntry::NAME => "ledger",
+        AskIntent::NAME => "ask-intent",
         other => other,
     }
 }

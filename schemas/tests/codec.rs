@@ -157,23 +157,24 @@ fn framings_are_told_apart_by_their_first_byte() {
 }
 
 macro_rules! for_each_record {
-    ($do:ident) => {
-        $do::<Request>();
-        $do::<AdmittedCase>();
-        $do::<StillCase>();
-        $do::<FaceCase>();
-        $do::<TemplateCase>();
-        $do::<CanonicalVerdict>();
-        $do::<Verdict>();
-        $do::<Results>();
-        $do::<Evidence>();
-        $do::<DeadLetter>();
-        $do::<DeadLetterContent>();
-        $do::<CrashAttempt>();
-        $do::<ScenePolicy>();
-        $do::<LibraryChange>();
-        $do::<StatePosition>();
-        $do::<LedgerEntry>();
+    ($do:ident $(, $given:expr)?) => {
+        $do::<Request>($($given)?);
+        $do::<AdmittedCase>($($given)?);
+        $do::<StillCase>($($given)?);
+        $do::<FaceCase>($($given)?);
+        $do::<TemplateCase>($($given)?);
+        $do::<CanonicalVerdict>($($given)?);
+        $do::<Verdict>($($given)?);
+        $do::<Results>($($given)?);
+        $do::<Evidence>($($given)?);
+        $do::<DeadLetter>($($given)?);
+        $do::<DeadLetterContent>($($given)?);
+        $do::<CrashAttempt>($($given)?);
+        $do::<ScenePolicy>($($given)?);
+        $do::<LibraryChange>($($given)?);
+        $do::<StatePosition>($($given)?);
+        $do::<LedgerEntry>($($given)?);
+        $do::<AskIntent>($($given)?);
     };
 }
 
@@ -216,22 +217,7 @@ fn fingerprints_are_the_specifications() {
             .collect();
         assert_eq!(vectors.get(T::NAME), Some(&ours), "{}", T::NAME);
     }
-    check::<Request>(&vectors);
-    check::<AdmittedCase>(&vectors);
-    check::<StillCase>(&vectors);
-    check::<FaceCase>(&vectors);
-    check::<TemplateCase>(&vectors);
-    check::<CanonicalVerdict>(&vectors);
-    check::<Verdict>(&vectors);
-    check::<Results>(&vectors);
-    check::<Evidence>(&vectors);
-    check::<DeadLetter>(&vectors);
-    check::<DeadLetterContent>(&vectors);
-    check::<CrashAttempt>(&vectors);
-    check::<ScenePolicy>(&vectors);
-    check::<LibraryChange>(&vectors);
-    check::<StatePosition>(&vectors);
-    check::<LedgerEntry>(&vectors);
+    for_each_record!(check, &vectors);
 }
 
 /// The newest frozen version is the current schema: a change must add a version, not edit one.

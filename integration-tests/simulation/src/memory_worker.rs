@@ -191,7 +191,9 @@ impl Worker for MemoryWorker {
         let place = (self.options.group.clone(), Arc::from(topic), partition);
         let next = state.offsets.get(&place).copied().unwrap_or(0);
         let (_, partitions) = state.partitions(topic)?;
-        let found = usize::try_from(partition).ok().and_then(|at| partitions.get(at));
+        let found = usize::try_from(partition)
+            .ok()
+            .and_then(|at| partitions.get(at));
         Ok(found.is_some_and(|partition| next >= partition.end))
     }
 

@@ -27,3 +27,14 @@ pub struct LedgerEntry {
 }
 
 wire!(LedgerEntry, "ledger", ["LedgerEntry/1"]);
+
+/// The log holds that this is asked, before it is: such an ask is never made twice. Key <topic>/<case id>; forgotten when its time to live has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskIntent {
+    /// When, by the clock of the worker.
+    pub asked_at: i64,
+    /// Event time of the partition plus the stage's intent_ttl_ms.
+    pub forgotten_at: i64,
+}
+
+wire!(AskIntent, "ask-intent", ["AskIntent/1"]);

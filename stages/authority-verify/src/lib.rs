@@ -15,8 +15,8 @@ use shiren_contract::stage::{Outcome, Rejection, StageDescriptor};
 use shiren_contract::terminal::Terminal;
 use shiren_schemas::Wire;
 use shiren_schemas::records::{
-    AuthorityEvidence, CheckState, Comparison, Fault, IdentityClaim, PictureRole, ReferenceKind,
-    RequestKind, TemplateCase, TemplatedPicture,
+    AskIntent, AuthorityEvidence, CheckState, Comparison, Fault, IdentityClaim, PictureRole,
+    ReferenceKind, RequestKind, TemplateCase, TemplatedPicture,
 };
 
 pub use config::Config;
@@ -48,7 +48,7 @@ impl AskingStage for AuthorityVerify {
         input: TemplateCase::NAME,
         outputs: &[],
         checks: &[policy::IDENTITY, policy::PORTRAIT],
-        state: None,
+        state: Some(AskIntent::NAME),
     };
 
     fn ask(&mut self, case: &TemplateCase) -> Option<VerifyAsk> {

@@ -70,4 +70,10 @@ pub trait Port<A, R>: Send + Sync {
     /// too: what is asked again is then a tail, and no write overtakes another. An ask may come again, even after its
     /// reply: the same ask has the same effect once.
     fn ask(&self, asks: &[&A], deadline: Instant) -> Vec<Result<R, AskFailure>>;
+
+    /// Whether the same ask, made again, has no further effect. If not, the log must hold that it is made before it is,
+    /// and it is never made again: its outcome is unknown then.
+    fn may_repeat(&self) -> bool {
+        true
+    }
 }

@@ -147,6 +147,7 @@ codes! {
     // Authority
     AUTHORITY_UNAVAILABLE "authority_unavailable" "The authority does not answer; it may in a while." "Look at the connection to the authority; publish the request again when it answers.";
     AUTHORITY_DEADLINE_EXCEEDED "authority_deadline_exceeded" "The deadline passed before the authority had answered." "Raise the deadline if a late answer is of use, or see why the authority is slow.";
+    OUTCOME_UNKNOWN "outcome_unknown" "The case was asked, its process died or lost its partition before the reply was kept, and the same must not be asked twice." "Look at the authority's own records of the case; a new request asks, and pays, anew.";
     AUTHORITY_PROBE_UNSUPPORTED "authority_probe_unsupported" "The authority compares portraits in another form than it was given: a template instead of a picture, or the other way round." "A fault of the wiring: give what the authority says that it wants.";
     REGISTER_UNREADABLE "register_unreadable" "The local register is missing, damaged, cannot be read, or its key is another one or cannot be used." "The message says which: put the file or its key back from where they are kept (docs/register.md).";
     REGISTER_EXISTS "register_exists" "There is a register at this place already; it is never overwritten." "Use the one that is there, or name another file.";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shiren_schemas::Wire;
-use shiren_schemas::records::LedgerEntry;
+use shiren_schemas::records::{AskIntent, LedgerEntry};
 
 use crate::stage::{Input, Outcome, StageDescriptor};
 
@@ -98,6 +98,12 @@ impl<'a, S> Memory<'a, S> {
 }
 
 impl State for LedgerEntry {
+    fn due_us(&self) -> i64 {
+        self.forgotten_at
+    }
+}
+
+impl State for AskIntent {
     fn due_us(&self) -> i64 {
         self.forgotten_at
     }

@@ -124,14 +124,27 @@ struct Pending<'a, A> {
 
 impl<A, R> Asker<A, R> {
     pub(crate) fn new(port: Arc<dyn Port<A, R>>, bounds: AskBounds, clock: Clock) -> Self {
+        let max_attempts = if port.may_repeat() {
+            bounds.max_attempts
+        } else {
+            1
+        };
         Self {
             port,
-            bounds,
+            bounds: AskBounds {
+                max_attempts,
+                ..bounds
+            },
             clock,
             state: Mutex::default(),
             changed: Condvar::new(),
             tally: Arc::default(),
         }
+    }
+
+    /// As [`Port::may_repeat`].
+    pub(crate) fn may_repeat(&self) -> bool {
+        self.port.may_repeat()
     }
 
     /// What became of its asks.
@@ -230,7 +243,8 @@ impl<A, R> Asker<A, R> {
         let asks: Vec<&A> = pending.iter().map(|one| one.ask).collect();
         let given = self.port.ask(&asks, deadline);
         // An ask that another's deadline cut short was not tried in full.
-        let cut = earliest.is_some_and(|earliest| self.clock.instant() >= earliest);
+        let cut =
+            self.may_repeat() && earliest.is_some_and(|earliest| self.clock.instant() >= earliest);
         let mut given = given.into_iter();
         let mut down = None;
         pending.retain_mut(|one| match given.next() {

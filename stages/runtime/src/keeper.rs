@@ -189,25 +189,51 @@ impl Keeper {
     ) -> Result<Vec<NewRecord>, RuntimeError> {
         let mut records = Vec::new();
         for (stage, changes) in segment.take_changes() {
-            let topic: Arc<str> = self.changelog(stage).into();
-            for change in changes {
-                records.push(change_record(&topic, change));
-            }
-            for (source, next_offset) in reached {
-                let position = StatePosition {
-                    next_offset: *next_offset,
-                    event_time: segment.event_time_us(source).unwrap_or_default(),
-                };
-                records.push(NewRecord {
-                    topic: Arc::clone(&topic),
-                    partition: Some(source.1),
-                    key: Bytes::copy_from_slice(source.0.as_bytes()),
-                    value: Some(position.encode()?.into()),
-                    headers: Vec::new(),
-                });
-            }
+            let time = |source| (source, segment.event_time_us(source).unwrap_or_default());
+            let times = reached.keys().map(time);
+            records.extend(self.stage_records(stage, changes, times, reached)?);
         }
         Ok(records)
+    }
+
+    /// Those of one stage, with the event time of each partition that is moved.
+    ///
+    /// # Errors
+    /// As [`Keeper::records`].
+    pub(crate) fn stage_records<'a>(
+        &self,
+        stage: &str,
+        changes: Vec<StateChange>,
+        event_times_us: impl Iterator<Item = (&'a Source, i64)>,
+        reached: &Reached,
+    ) -> Result<Vec<NewRecord>, RuntimeError> {
+        let topic: Arc<str> = self.changelog(stage).into();
+        let changed = changes.into_iter();
+        let mut records: Vec<NewRecord> = changed
+            .map(|change| change_record(&topic, change))
+            .collect();
+        for (source, event_time) in event_times_us {
+            let Some(next_offset) = reached.get(source).copied() else {
+                continue;
+            };
+            let position = StatePosition {
+                next_offset,
+                event_time,
+            };
+            records.push(NewRecord {
+                topic: Arc::clone(&topic),
+                partition: Some(source.1),
+                key: Bytes::copy_from_slice(source.0.as_bytes()),
+                value: Some(position.encode()?.into()),
+                headers: Vec::new(),
+            });
+        }
+        Ok(records)
+    }
+
+    /// The group's offset in a partition; `None` before its first commit.
+    pub(crate) fn committed_offset(&self, source: &Source) -> Option<i64> {
+        self.parts.get(source)?.committed
     }
 
     /// Takes note of a commit.

@@ -4,7 +4,9 @@
 //! a *worker* is one such loop with one end of the log; a *bundle* is what it commits at once.
 
 mod asker;
+mod between;
 mod clock;
+mod computed;
 mod crash_attempts;
 mod dead_letter;
 mod dead_letter_limits;
@@ -41,7 +43,7 @@ pub use registry::{BuildError, Registry, StageFactory};
 pub use resident::{peak_resident_bytes, resident_bytes};
 pub use run::{Drain, Options, PolicySource, Runtime, SegmentOptions, Summary};
 pub use runtime_error::RuntimeError;
-pub use segment::{Emission, Segment, SegmentError};
+pub use segment::{Emission, IntentBounds, Segment, SegmentError};
 pub use states::StateBounds;
 pub use watch::WatchBounds;
 pub use worker::{Turn, WorkerBounds, WorkerLoop};

@@ -1,13 +1,13 @@
 //! The records of a bundle one after the other, after a process died of one of them.
 
 use std::sync::PoisonError;
-use std::time::Duration;
 
 use opentelemetry::Context;
 use shiren_contract::codes;
 use shiren_contract::stage::{Arrival, Rejection};
-use shiren_log::Bundle;
+use shiren_log::{Bundle, Worker};
 
+use crate::between::Dropped;
 use crate::crash_attempts::Turn;
 use crate::passage::{Taken, Timer};
 use crate::runtime_error::RuntimeError;
@@ -35,14 +35,14 @@ impl Became {
 }
 
 impl WorkerLoop {
-    /// As a bundle of one each. `None` when the worker drains while a dependency is awaited.
+    /// As a bundle of one each.
     pub(crate) fn one_by_one(
         &mut self,
         bundle: &Bundle,
         arrivals: Vec<(Arrival, Context)>,
         now_us: i64,
-        wait: &dyn Fn(Duration) -> bool,
-    ) -> Result<Option<Became>, RuntimeError> {
+        worker: &mut dyn Worker,
+    ) -> Result<Result<Became, Dropped>, RuntimeError> {
         let (log, alone) = (self.log.clone(), self.attempts.alone());
         let mut all = Became::default();
         for (record, arrival) in bundle.records.iter().zip(arrivals) {
@@ -50,9 +50,12 @@ impl WorkerLoop {
             let _alone = alone.lock().unwrap_or_else(PoisonError::into_inner);
             let became = match self.attempts.begin(log.as_ref(), record)? {
                 Turn::Process => {
-                    let made = self.segment.process_bundle(vec![arrival], now_us, wait);
+                    let made = self.take(bundle, vec![arrival], now_us, worker);
                     self.attempts.survived(log.as_ref(), record)?;
-                    let Some(made) = made? else { return Ok(None) };
+                    let made = match made? {
+                        Ok(made) => made,
+                        Err(dropped) => return Ok(Err(dropped)),
+                    };
                     all.timers.extend(made.timers);
                     (made.records.into_iter().flatten().collect(), 0)
                 }
@@ -68,7 +71,7 @@ impl WorkerLoop {
             };
             all.records.push(became);
         }
-        Ok(Some(all))
+        Ok(Ok(all))
     }
 }
 

@@ -33,6 +33,29 @@ pub(crate) struct Waiting {
     pub(crate) spent: Duration,
 }
 
+impl Waiting {
+    /// What it asks, and the rest.
+    pub(crate) fn part(self) -> (AnyAsk, Asked) {
+        let asked = Asked {
+            record: self.record,
+            input: self.input,
+            case: self.case,
+            context: self.context,
+            spent: self.spent,
+        };
+        (self.ask, asked)
+    }
+}
+
+/// A record whose ask is under way.
+pub(crate) struct Asked {
+    pub(crate) record: usize,
+    pub(crate) input: AnyInput,
+    pub(crate) case: Option<Envelope>,
+    pub(crate) context: Context,
+    pub(crate) spent: Duration,
+}
+
 /// A bundle on its way through the segment.
 pub(crate) struct Passage {
     /// The bundle's start: deadlines are judged by it.

@@ -10,10 +10,12 @@ use shiren_contract::keyed::{KeyedStage, Memory};
 use shiren_contract::seal::{Vault, VaultError};
 use shiren_contract::sealing;
 use shiren_contract::stage::{Arrival, Input, Message, Outcome, Rejection, Stage, StageDescriptor};
-use shiren_schemas::records::Envelope;
+use shiren_schemas::Wire;
+use shiren_schemas::records::{AskIntent, Envelope};
 
 use crate::asker::{AskBounds, AskTally, Asker, Interrupted, Patience};
 use crate::clock::Clock;
+use crate::segment::IntentBounds;
 use crate::states::{AnyStates, Source, StateBounds, States};
 
 /// A stage that could not be built: what, where, what to do.
@@ -87,14 +89,43 @@ impl Registry {
         bounds: AskBounds,
         build: impl Fn() -> Result<S, BuildError> + Send + Sync + 'static,
     ) -> Self {
+        self.put_asking(port, bounds, None, build)
+    }
+
+    /// Adds a stage that asks `port`, which may not be asked the same twice; its `state` is `AskIntent`.
+    #[must_use]
+    pub fn with_asking_once<S: AskingStage>(
+        self,
+        port: Arc<dyn Port<S::Ask, S::Reply>>,
+        bounds: AskBounds,
+        intents: IntentBounds,
+        build: impl Fn() -> Result<S, BuildError> + Send + Sync + 'static,
+    ) -> Self {
+        self.put_asking(port, bounds, Some(intents), build)
+    }
+
+    fn put_asking<S: AskingStage>(
+        mut self,
+        port: Arc<dyn Port<S::Ask, S::Reply>>,
+        bounds: AskBounds,
+        intents: Option<IntentBounds>,
+        build: impl Fn() -> Result<S, BuildError> + Send + Sync + 'static,
+    ) -> Self {
         self.factories
             .retain(|known| known.descriptor.name != S::DESCRIPTOR.name);
         let asker = Arc::new(Asker::new(port, bounds, self.clock.clone()));
         let asks = Some(asker.tally());
         let build = move || -> Result<Box<dyn AnyStage>, BuildError> {
+            let remembers = intents.is_some() && S::DESCRIPTOR.state == Some(AskIntent::NAME);
+            if !asker.may_repeat() && !remembers {
+                let name = S::DESCRIPTOR.name;
+                let what = "must not ask twice: give it the state AskIntent, and add it by with_asking_once";
+                return Err(format!("{name} {what}").into());
+            }
             Ok(Box::new(Asking {
                 stage: build()?,
                 asker: Arc::clone(&asker),
+                intents,
             }))
         };
         self.factories.push(StageFactory {
@@ -161,6 +192,16 @@ pub(crate) trait AnyStage: Send {
     /// Fires the timers of the partition that are due by this event time. `None` when what it remembers is of another stage.
     fn fire_due(&mut self, _remembered: Remembered<'_>, _event_time_us: i64) -> Option<Vec<Fired>> {
         Some(Vec::new())
+    }
+
+    /// Bounds of what the log must hold of an ask before it is made; `None`: nothing, it may be made twice.
+    fn intents(&self) -> Option<IntentBounds> {
+        None
+    }
+
+    /// A reply for what must not be asked.
+    fn refusal(&self, _failure: AskFailure) -> Option<AnyReply> {
+        None
     }
 
     /// Asks for the records of a bundle: one reply each, in order.
@@ -244,6 +285,7 @@ impl<S: Stage> AnyStage for Pure<S> {
 struct Asking<S: AskingStage> {
     stage: S,
     asker: Arc<Asker<S::Ask, S::Reply>>,
+    intents: Option<IntentBounds>,
 }
 
 impl<S: AskingStage> AnyStage for Asking<S> {
@@ -267,6 +309,28 @@ impl<S: AskingStage> AnyStage for Asking<S> {
             },
             None => Progress::Decided(Box::new(self.stage.decide(*record, None))),
         })
+    }
+
+    fn states(&self) -> Option<Box<dyn AnyStates>> {
+        let bounds = self.intents?.state;
+        Some(Box::new(States::<AskIntent>::new(bounds)))
+    }
+
+    fn fire_due(&mut self, remembered: Remembered<'_>, event_time_us: i64) -> Option<Vec<Fired>> {
+        let Some((states, source)) = remembered else {
+            return Some(Vec::new());
+        };
+        let states = states.as_any().downcast_mut::<States<AskIntent>>()?;
+        while states.pop_due(source, event_time_us).is_some() {}
+        Some(Vec::new())
+    }
+
+    fn intents(&self) -> Option<IntentBounds> {
+        self.intents.filter(|_| !self.asker.may_repeat())
+    }
+
+    fn refusal(&self, failure: AskFailure) -> Option<AnyReply> {
+        Some(Box::new(Err::<S::Reply, AskFailure>(failure)))
     }
 
     fn ask(

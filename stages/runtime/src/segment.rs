@@ -10,7 +10,6 @@ use opentelemetry::Context;
 use shiren_contract::seal::{Vault, VaultError};
 use shiren_contract::stage::{Absorption, Arrival, Message, Outcome, Rejection, StageDescriptor};
 use shiren_contract::terminal::Terminal;
-use shiren_log::kill_point;
 use shiren_schemas::ids;
 use shiren_schemas::records::{Envelope, StageTiming};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -18,15 +17,20 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use crate::clock::Clock;
 use crate::ends::{closed, deadline_exceeded, failed, overdue, policy_version_unknown};
 use crate::metrics::{StageInstruments, WorkerInstruments};
-use crate::passage::{Passage, Place, Step, Taken, Waiting, patience};
+use crate::passage::{Passage, Place, Step, Taken, Waiting};
 use crate::poison::poison;
 use crate::registry::{self, AnyStage, BuildError, Registry, StageFactory, Unread};
 use crate::run::PolicySource;
 use crate::states::{AnyStates, Source};
 use crate::watchdog::Progress;
 
+mod asking;
+mod intending;
 mod remembering;
 mod routing;
+
+pub use intending::IntentBounds;
+pub(crate) use intending::{Alone, Meanwhile};
 
 /// What a segment makes of a record, before it is put into records of the log.
 pub enum Emission {
@@ -168,11 +172,11 @@ impl Segment {
         context: Context,
         now_us: i64,
     ) -> Result<Vec<Emission>, SegmentError> {
-        let wait = |pause| {
+        let mut alone = Alone(|pause| {
             std::thread::sleep(pause);
             false
-        };
-        let taken = self.process_bundle(vec![(arrival, context)], now_us, &wait)?;
+        });
+        let taken = self.process_bundle(vec![(arrival, context)], now_us, &mut alone)?;
         self.forget();
         Ok(taken
             .into_iter()
@@ -182,15 +186,15 @@ impl Segment {
 
     /// Takes the records of a bundle through the segment in their order: what each became. At an asking stage all that
     /// have come so far stop, ask together, and go on. `now_us` is the bundle's start: deadlines are judged by it.
-    /// `wait` pauses at most so long, and says whether the worker drains: then `None`, as if nothing had been read.
+    /// `None` when the worker drains, or an intent was not committed: as if nothing had been read.
     ///
     /// # Errors
     /// A stage panicked and could not be built anew, or the vault cannot be used: the worker must stop.
-    pub fn process_bundle(
+    pub(crate) fn process_bundle(
         &mut self,
         records: Vec<(Arrival, Context)>,
         now_us: i64,
-        wait: &dyn Fn(Duration) -> bool,
+        meanwhile: &mut dyn Meanwhile,
     ) -> Result<Option<Taken>, SegmentError> {
         let source = |(arrival, _): &(Arrival, Context)| (arrival.topic.clone(), arrival.partition);
         let mut passage = Passage::new(
@@ -204,21 +208,21 @@ impl Segment {
             self.enter(record, arrival, context, &mut passage)?;
             self.advance(&mut passage)?;
         }
-        self.finish(passage, wait)
+        self.finish(passage, meanwhile)
     }
 
     /// Asks for all that wait, until nothing does.
     fn finish(
         &mut self,
         mut passage: Passage,
-        wait: &dyn Fn(Duration) -> bool,
+        meanwhile: &mut dyn Meanwhile,
     ) -> Result<Option<Taken>, SegmentError> {
         while let Some(stage) = passage.waiting.iter().map(|one| one.stage).min() {
             let (at_stage, others) = std::mem::take(&mut passage.waiting)
                 .into_iter()
                 .partition(|one| one.stage == stage);
             passage.waiting = others;
-            if !self.ask(stage, at_stage, &mut passage, wait)? {
+            if !self.ask(stage, at_stage, &mut passage, meanwhile)? {
                 return Ok(None);
             }
         }
@@ -328,68 +332,6 @@ impl Segment {
             Ok(None) => self.came_to(place, case, Ok(None), passage),
             Err(panic) => self.came_to(place, case, Err(panic), passage),
         }
-    }
-
-    /// One round for all that wait at `stage`; then each is decided and goes on. False when the worker drains meanwhile.
-    fn ask(
-        &mut self,
-        stage: usize,
-        waiting: Vec<Waiting>,
-        passage: &mut Passage,
-        wait: &dyn Fn(Duration) -> bool,
-    ) -> Result<bool, SegmentError> {
-        let started = Instant::now();
-        let mut asked = Vec::with_capacity(waiting.len());
-        let mut asks = Vec::with_capacity(waiting.len());
-        // One span each: they begin together and end with the round.
-        let mut spans = Vec::with_capacity(waiting.len());
-        for one in waiting {
-            spans.push(self.ask_span(stage, &one));
-            asks.push((one.ask, patience(one.case.as_ref(), passage)));
-            asked.push((one.record, one.input, one.case, one.context, one.spent));
-        }
-        let Ok(replies) = self.stages[stage].1.ask(asks, wait) else {
-            return Ok(false);
-        };
-        drop(spans);
-        kill_point("asked");
-        let round = started.elapsed();
-        let mut replies = replies.into_iter();
-        for (record, input, case, context, spent) in asked {
-            let started = Instant::now();
-            let reply = replies.next();
-            self.progress.step();
-            let decided = catch_unwind(AssertUnwindSafe(|| {
-                self.stages[stage].1.decide(input, reply?)
-            }));
-            self.progress.step();
-            let place = Place {
-                record,
-                stage,
-                context,
-                spent: spent + round + started.elapsed(),
-                parent: None,
-            };
-            self.came_to(place, case, decided, passage)?;
-            self.advance(passage)?;
-        }
-        Ok(true)
-    }
-
-    /// The span of an ask, in the trace of its record.
-    fn ask_span(&self, stage: usize, waiting: &Waiting) -> tracing::Span {
-        let span = tracing::info_span!(
-            "ask",
-            otel.name = format!("ask {}", self.stages[stage].0.descriptor.name),
-            otel.kind = "client",
-            case_id = waiting
-                .case
-                .as_ref()
-                .map(|e| tracing::field::display(e.case_id)),
-        );
-        // As for a stage.
-        let _ = span.set_parent(waiting.context.clone());
-        span
     }
 
     /// What a stage decided: to the next one, or to the record's emissions.

@@ -13,6 +13,7 @@ use shiren_schemas::{Wire, ids};
 
 use super::*;
 use crate::asker::AskBounds;
+use crate::segment::Alone;
 
 const KINDS: &[RequestKind] = &[RequestKind::Detect, RequestKind::Search];
 
@@ -186,7 +187,7 @@ fn go_on(_pause: Duration) -> bool {
 fn a_bundle_asks_once_and_each_record_gets_its_own_reply() {
     let port = Arc::new(Capitals::default());
     let records = arrivals(&["a", "plain", "b", "c"]);
-    let bundle = segment(&port).process_bundle(records, 2_000_000, &go_on);
+    let bundle = segment(&port).process_bundle(records, 2_000_000, &mut Alone(go_on));
     let reasons: Vec<_> = ends(bundle.unwrap().unwrap())
         .into_iter()
         .map(|end| end.1.join(","))
@@ -199,7 +200,8 @@ fn a_bundle_asks_once_and_each_record_gets_its_own_reply() {
 fn a_failure_of_the_port_ends_each_case_in_an_error() {
     let port = Arc::new(Capitals::default());
     *port.failures.lock().unwrap() = u32::MAX;
-    let bundle = segment(&port).process_bundle(arrivals(&["a", "plain"]), 2_000_000, &go_on);
+    let bundle =
+        segment(&port).process_bundle(arrivals(&["a", "plain"]), 2_000_000, &mut Alone(go_on));
     let ends = ends(bundle.unwrap().unwrap());
     assert_eq!(ends[0], (Decision::Error, vec!["model_failed".to_owned()]));
     assert_eq!(ends[1].0, Decision::Done);
@@ -209,7 +211,8 @@ fn a_failure_of_the_port_ends_each_case_in_an_error() {
 #[test]
 fn a_stage_that_panics_on_a_reply_harms_no_neighbour() {
     let port = Arc::new(Capitals::default());
-    let bundle = segment(&port).process_bundle(arrivals(&["a", "torn", "b"]), 2_000_000, &go_on);
+    let bundle =
+        segment(&port).process_bundle(arrivals(&["a", "torn", "b"]), 2_000_000, &mut Alone(go_on));
     let ends = ends(bundle.unwrap().unwrap());
     let decisions: Vec<_> = ends.iter().map(|end| end.0).collect();
     assert_eq!(decisions, [Decision::Done, Decision::Error, Decision::Done]);
@@ -220,10 +223,11 @@ fn a_stage_that_panics_on_a_reply_harms_no_neighbour() {
 fn bulk_waits_for_its_dependency_and_a_drain_drops_the_bundle() {
     let port = Arc::new(Capitals::default());
     *port.failures.lock().unwrap() = 10;
-    let bundle = segment(&port).process_bundle(arrivals(&["bulk"]), 2_000_000, &go_on);
+    let bundle = segment(&port).process_bundle(arrivals(&["bulk"]), 2_000_000, &mut Alone(go_on));
     assert_eq!(ends(bundle.unwrap().unwrap())[0].1, ["BULK"]);
     assert_eq!(port.rounds.lock().unwrap().len(), 11);
     *port.failures.lock().unwrap() = u32::MAX;
-    let drained = segment(&port).process_bundle(arrivals(&["bulk"]), 2_000_000, &|_| true);
+    let drained =
+        segment(&port).process_bundle(arrivals(&["bulk"]), 2_000_000, &mut Alone(|_| true));
     assert!(drained.unwrap().is_none());
 }

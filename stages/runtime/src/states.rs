@@ -132,6 +132,11 @@ impl<S: State> States<S> {
         self.parts.entry(source.clone()).or_default()
     }
 
+    /// The state under `key`.
+    pub(crate) fn get(&self, source: &Source, key: &str) -> Option<&S> {
+        self.parts.get(source)?.get(key)
+    }
+
     /// Takes what a stage changed, all or nothing.
     ///
     /// # Errors

@@ -5,20 +5,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use opentelemetry::Context;
 use shiren_contract::invariants::{memory_within_budget, state_matches_offset};
 use shiren_contract::stage::Arrival;
 use shiren_log::{
     Bundle, Commit, Log, LogError, NewRecord, Record, Worker, WorkerOptions, kill_point,
 };
 
+use crate::between::{Between, Dropped, Pauses, begins, commit};
 use crate::clock::Clock;
+use crate::computed::Computed;
 use crate::crash_attempts::CrashAttempts;
 use crate::dead_letter_limits::DeadLetterLimits;
 use crate::emission::{Emitter, End};
 use crate::health::Phase;
 use crate::keeper::{Keeper, Reached};
 use crate::one_by_one::Became;
-use crate::passage::Timer;
+use crate::passage::{Taken, Timer};
 use crate::resident::resident_bytes;
 use crate::run::{Drain, Summary};
 use crate::runtime_error::RuntimeError;
@@ -89,41 +92,6 @@ pub enum Turn {
     Drained,
     /// This end of the log must be dropped and opened anew, and why.
     Rebuild(&'static str),
-}
-
-/// What a bundle became.
-struct Computed {
-    outputs: Vec<NewRecord>,
-    /// Up to where each partition is then.
-    reached: Reached,
-    ends: Vec<End>,
-    /// By record: whether it became a dead letter.
-    dead: Vec<bool>,
-    verdicts: u64,
-    absorbed: u64,
-    bad_trace_headers: u64,
-}
-
-impl Computed {
-    /// Counts what one record became.
-    fn count(&mut self, emissions: &[Emission]) {
-        let dead = emissions.iter().any(|emission| match emission {
-            Emission::Dead { .. } => true,
-            Emission::Closed { terminal, .. } => terminal.dead_letter,
-            Emission::Forward { .. } | Emission::Absorbed(_) => false,
-        });
-        self.dead.push(dead);
-        let closed = emissions
-            .iter()
-            .filter(|e| matches!(e, Emission::Closed { .. }))
-            .count();
-        self.verdicts += closed as u64;
-        let absorbed = emissions
-            .iter()
-            .filter(|e| matches!(e, Emission::Absorbed(_)))
-            .count();
-        self.absorbed += absorbed as u64;
-    }
 }
 
 impl WorkerLoop {
@@ -225,11 +193,14 @@ impl WorkerLoop {
             let why = "a bundle that is not the one that is due";
             return Ok(Turn::Rebuild(why));
         }
-        let Some(computed) = self.compute(bundle)? else {
-            return Ok(Turn::Drained);
+        let computed = match self.compute(worker, bundle)? {
+            Ok(computed) => computed,
+            Err(dropped) => return self.drop_bundle(dropped),
         };
         kill_point("computed");
-        let commit = self.commit(|outputs| worker.commit(bundle, outputs), &computed.outputs)?;
+        let attempt = |outputs| worker.commit(bundle, outputs);
+        let max_attempts = self.bounds.commit_max_attempts;
+        let commit = commit(&self.watch, max_attempts, attempt, &computed.outputs)?;
         self.settle(commit, Some(bundle), &computed)
     }
 
@@ -246,16 +217,29 @@ impl WorkerLoop {
             return Ok(Turn::Idle);
         }
         let mut positions = Vec::new();
-        let mut computed = self.nothing();
+        let mut computed = Computed::default();
         for (source, event_time_us, position) in self.keeper.due(&self.segment) {
             // Records that wait have come before the timer.
             if !worker.at_end(&source.0, source.1)? {
                 continue;
             }
-            let (now_us, wait) = (self.clock.now_us(), self.wait());
-            let taken = self.segment.tick(&source, event_time_us, now_us, &wait)?;
-            let Some(taken) = taken else {
-                return Ok(Turn::Drained);
+            let now_us = self.clock.now_us();
+            let mut between = Between {
+                pauses: self.pauses(),
+                worker: &mut *worker,
+                keeper: &mut self.keeper,
+                watch: &self.watch,
+                commit_max_attempts: self.bounds.commit_max_attempts,
+                generation,
+                begins: Reached::new(),
+                failed: None,
+            };
+            let made = self
+                .segment
+                .tick(&source, event_time_us, now_us, &mut between)?;
+            let taken = match between.outcome(made)? {
+                Ok(taken) => taken,
+                Err(dropped) => return self.drop_bundle(dropped),
             };
             self.emit_timers(taken.timers, &mut computed)?;
             computed.reached.insert(source, position.next);
@@ -266,8 +250,9 @@ impl WorkerLoop {
         }
         let kept = self.keeper.records(&mut self.segment, &computed.reached)?;
         computed.outputs.extend(kept);
-        let between = |outputs| worker.commit_between(generation, &positions, outputs);
-        let commit = self.commit(between, &computed.outputs)?;
+        let attempt = |outputs| worker.commit_between(generation, &positions, outputs);
+        let max_attempts = self.bounds.commit_max_attempts;
+        let commit = commit(&self.watch, max_attempts, attempt, &computed.outputs)?;
         self.settle(commit, None, &computed)
     }
 
@@ -316,7 +301,15 @@ impl WorkerLoop {
                 self.check_memory()?;
                 Ok(Turn::Committed)
             }
-            Commit::Revoked => {
+            other => self.drop_bundle(Dropped::NotKept(other)),
+        }
+    }
+
+    /// As if it had not been read.
+    fn drop_bundle(&mut self, dropped: Dropped) -> Result<Turn, RuntimeError> {
+        match dropped {
+            Dropped::Drained => Ok(Turn::Drained),
+            Dropped::NotKept(Commit::Revoked) => {
                 self.keeper.forget(&mut self.segment);
                 tracing::info!(
                     group = self.options.group,
@@ -324,41 +317,48 @@ impl WorkerLoop {
                 );
                 Ok(Turn::Revoked)
             }
-            Commit::Retry | Commit::Rebuild => {
-                Ok(Turn::Rebuild("a commit whose outcome is unknown"))
-            }
+            Dropped::NotKept(_) => Ok(Turn::Rebuild("a commit whose outcome is unknown")),
         }
     }
 
-    fn nothing(&self) -> Computed {
-        Computed {
-            outputs: Vec::new(),
-            reached: Reached::new(),
-            ends: Vec::new(),
-            dead: Vec::new(),
-            verdicts: 0,
-            absorbed: 0,
-            bad_trace_headers: 0,
+    fn pauses(&self) -> Pauses {
+        Pauses {
+            drain: self.drain.clone(),
+            clock: self.clock.clone(),
+            pulse: self.watch.pulse(),
         }
     }
 
-    /// Pauses at most so long, and says whether the worker drains.
-    fn wait(&self) -> impl Fn(Duration) -> bool + 'static {
-        let (drain, clock) = (self.drain.clone(), self.clock.clone());
-        let pulse = self.watch.pulse();
-        move |pause| {
-            // It waits, it does not hang.
-            pulse.turn();
-            clock.wait(pause, &|pause| drain.wait(pause));
-            drain.requested()
-        }
+    /// Takes records of `bundle` through the segment.
+    pub(crate) fn take(
+        &mut self,
+        bundle: &Bundle,
+        records: Vec<(Arrival, Context)>,
+        now_us: i64,
+        worker: &mut dyn Worker,
+    ) -> Result<Result<Taken, Dropped>, RuntimeError> {
+        let mut between = Between {
+            pauses: self.pauses(),
+            worker,
+            keeper: &mut self.keeper,
+            watch: &self.watch,
+            commit_max_attempts: self.bounds.commit_max_attempts,
+            generation: bundle.generation,
+            begins: begins(bundle),
+            failed: None,
+        };
+        let made = self.segment.process_bundle(records, now_us, &mut between)?;
+        between.outcome(made)
     }
 
-    /// Takes the records of the bundle through the segment. No transaction is open. `None` when the worker drains while
-    /// a dependency is awaited.
-    fn compute(&mut self, bundle: &Bundle) -> Result<Option<Computed>, RuntimeError> {
+    /// What the bundle becomes. No transaction is open but for intents.
+    fn compute(
+        &mut self,
+        worker: &mut dyn Worker,
+        bundle: &Bundle,
+    ) -> Result<Result<Computed, Dropped>, RuntimeError> {
         let now_us = self.clock.now_us();
-        let mut computed = self.nothing();
+        let mut computed = Computed::default();
         let mut arrivals = Vec::with_capacity(bundle.records.len());
         for record in &bundle.records {
             let (context, bad) = trace_context::extract(&record.headers);
@@ -367,15 +367,14 @@ impl WorkerLoop {
             let source = (record.topic.clone(), record.partition);
             computed.reached.insert(source, record.offset + 1);
         }
-        let wait = self.wait();
         let became = if self.attempts.look_at(self.log.as_ref(), bundle)? {
-            self.one_by_one(bundle, arrivals, now_us, &wait)?
+            self.one_by_one(bundle, arrivals, now_us, worker)?
         } else {
-            let taken = self.segment.process_bundle(arrivals, now_us, &wait)?;
-            taken.map(Became::of)
+            self.take(bundle, arrivals, now_us, worker)?.map(Became::of)
         };
-        let Some(became) = became else {
-            return Ok(None);
+        let became = match became {
+            Ok(became) => became,
+            Err(dropped) => return Ok(Err(dropped)),
         };
         for (record, (emissions, attempts)) in bundle.records.iter().zip(became.records) {
             computed.count(&emissions);
@@ -387,7 +386,7 @@ impl WorkerLoop {
         self.emit_timers(became.timers, &mut computed)?;
         let kept = self.keeper.records(&mut self.segment, &computed.reached)?;
         computed.outputs.extend(kept);
-        Ok(Some(computed))
+        Ok(Ok(computed))
     }
 
     fn emit_timers(
@@ -413,28 +412,6 @@ impl WorkerLoop {
             computed.ends.extend(emitted.ends);
         }
         Ok(())
-    }
-
-    /// The outputs do not change between attempts: stages are pure and ids are derived.
-    fn commit(
-        &self,
-        mut attempt: impl FnMut(Vec<NewRecord>) -> Result<Commit, LogError>,
-        outputs: &[NewRecord],
-    ) -> Result<Commit, RuntimeError> {
-        let started = Instant::now();
-        let mut commit = Commit::Rebuild;
-        for _ in 0..self.bounds.commit_max_attempts {
-            let tried = attempt(outputs.to_vec());
-            self.watch.tried(&tried);
-            commit = tried?;
-            if commit != Commit::Retry {
-                break;
-            }
-        }
-        self.watch
-            .instruments
-            .commit_took(started.elapsed().as_secs_f64());
-        Ok(commit)
     }
 
     fn count(&mut self, records: usize, computed: &Computed) -> Result<(), RuntimeError> {

@@ -37,3 +37,26 @@ impl Asks {
         })
     }
 }
+
+/// Asks of the authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Authority {
+    /// Bounds.
+    pub asks: Asks,
+    /// The same is never asked twice.
+    pub ask_once: bool,
+    /// How long it is remembered that a case was asked, milliseconds.
+    pub intent_ttl_ms: u64,
+}
+
+impl Authority {
+    pub(crate) fn read(values: &Values) -> Result<Self, Undeclared> {
+        Ok(Self {
+            asks: Asks::read(values, "authority")?,
+            ask_once: values
+                .boolean("authority.ask_once")
+                .ok_or_else(|| "authority.ask_once".to_owned())?,
+            intent_ttl_ms: int(values, "authority.intent_ttl_ms")?,
+        })
+    }
+}

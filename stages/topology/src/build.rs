@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use shiren_contract::policy::Scene;
 
-use crate::asks::Asks;
+use crate::asks::Authority;
 use crate::library::Library;
 use crate::model::{
     Bundle, Detect, EmbeddedLog, KafkaLog, Liveness, LogSettings, Models, Policy, Runtime, Segment,
@@ -82,7 +82,7 @@ pub(crate) fn build(values: &Values) -> Result<Topology, Undeclared> {
         },
         register: Register::read(values)?,
         telemetry: Telemetry::read(values)?,
-        authority: Asks::read(values, "authority")?,
+        authority: Authority::read(values)?,
         library: Library::read(values)?,
         policy: Policy {
             versions_max: int(values, "policy.versions_max")?,

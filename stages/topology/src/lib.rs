@@ -22,7 +22,7 @@ mod structure;
 mod telemetry;
 mod values;
 
-pub use asks::Asks;
+pub use asks::{Asks, Authority};
 pub use codes::CODES;
 pub use graph::{Format, graph};
 pub use hints::did_you_mean;

@@ -8,7 +8,7 @@ use shiren_contract::policy::Scenes;
 use shiren_contract::still::StillLimits;
 use shiren_schemas::records::Lane;
 
-use crate::asks::Asks;
+use crate::asks::Authority;
 use crate::library::Library;
 use crate::problem::Problem;
 use crate::quality::Quality;
@@ -45,7 +45,7 @@ pub struct Topology {
     /// Detection, crops and the choice of the subject.
     pub detect: Detect,
     /// How long authorities are waited for.
-    pub authority: Asks,
+    pub authority: Authority,
     /// The face library, and how long is waited for it.
     pub library: Library,
     /// Bounds of the policy's topic.

@@ -272,6 +272,8 @@ pub const SETTINGS: &[Setting] = &[
     integer("authority.ask_backoff_ms", 1, 50, MINUTE_MS, "Longest pause before the second attempt; doubled each time."),
     integer("authority.breaker_max_failures", 1, 5, 1000, "Failed calls in a row after which the authority is left alone for a while."),
     integer("authority.breaker_pause_ms", 1, 1_000, 10 * MINUTE_MS, "How long it is left alone."),
+    boolean("authority.ask_once", false, "Never ask the same twice, even where the reply was lost: for an authority that charges or logs each question. The log holds that a case is asked before it is; one that was asked and has no reply ends as `outcome_unknown`."),
+    integer("authority.intent_ttl_ms", MINUTE_MS, DAY_MS, 30 * DAY_MS, "How long it is remembered that a case was asked."),
     integer("authority.calls_max", 1, 4, 64, "Calls under way at once, over all workers of a process."),
     // quality: limits are published practice where one is named, else reasoned; none was fitted to pictures
     number("quality.min_presence", 0.0, 0.5, 1.0, "Least face flag of the mesh: even odds."),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use opentelemetry::Context;
 use shiren_schemas::{CodecError, ids};
 
-use super::{Segment, SegmentError};
+use super::{Meanwhile, Segment, SegmentError};
 use crate::passage::{Passage, Place, Taken};
 use crate::registry::Fired;
 use crate::states::{AnyStates, Source, StateChange};
@@ -100,11 +100,11 @@ impl Segment {
         source: &Source,
         event_time_us: i64,
         now_us: i64,
-        wait: &dyn Fn(Duration) -> bool,
+        meanwhile: &mut dyn Meanwhile,
     ) -> Result<Option<Taken>, SegmentError> {
         let mut passage = Passage::new(now_us, self.clock.instant(), Vec::new());
         self.fire_due(source, event_time_us, &mut passage)?;
-        self.finish(passage, wait)
+        self.finish(passage, meanwhile)
     }
 
     /// Moves the partition's event time on, never back, and fires the timers that are due by then.

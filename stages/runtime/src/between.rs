@@ -1,0 +1,155 @@
+//! What is committed while a bundle is under way, and how its dependency is waited for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use shiren_log::{Bundle, Commit, LogError, NewRecord, Position, Worker};
+
+use crate::clock::Clock;
+use crate::health::Pulse;
+use crate::keeper::{Keeper, Reached};
+use crate::run::Drain;
+use crate::runtime_error::RuntimeError;
+use crate::segment::Meanwhile;
+use crate::states::{Source, StateChange};
+use crate::watch::Watch;
+
+/// Commits up to `max_attempts` times while the transaction was aborted and may be repeated. The outputs do not change
+/// between attempts: stages are pure and ids are derived.
+pub(crate) fn commit(
+    watch: &Watch,
+    max_attempts: u32,
+    mut attempt: impl FnMut(Vec<NewRecord>) -> Result<Commit, LogError>,
+    outputs: &[NewRecord],
+) -> Result<Commit, RuntimeError> {
+    let started = Instant::now();
+    let mut commit = Commit::Rebuild;
+    for _ in 0..max_attempts {
+        let tried = attempt(outputs.to_vec());
+        watch.tried(&tried);
+        commit = tried?;
+        if commit != Commit::Retry {
+            break;
+        }
+    }
+    watch
+        .instruments
+        .commit_took(started.elapsed().as_secs_f64());
+    Ok(commit)
+}
+
+/// Pauses of a worker, which end when it drains.
+pub(crate) struct Pauses {
+    pub(crate) drain: Drain,
+    pub(crate) clock: Clock,
+    pub(crate) pulse: Arc<Pulse>,
+}
+
+impl Pauses {
+    /// Pauses at most so long, and says whether the worker drains.
+    pub(crate) fn wait(&self, pause: Duration) -> bool {
+        // It waits, it does not hang.
+        self.pulse.turn();
+        self.clock.wait(pause, &|pause| self.drain.wait(pause));
+        self.drain.requested()
+    }
+}
+
+/// A worker between the reading of a bundle and its commit.
+pub(crate) struct Between<'a> {
+    pub(crate) worker: &'a mut dyn Worker,
+    pub(crate) keeper: &'a mut Keeper,
+    pub(crate) watch: &'a Watch,
+    pub(crate) pauses: Pauses,
+    pub(crate) commit_max_attempts: u32,
+    pub(crate) generation: u64,
+    /// Where the bundle begins, by partition.
+    pub(crate) begins: Reached,
+    /// Why an intent was not committed.
+    pub(crate) failed: Option<Result<Commit, RuntimeError>>,
+}
+
+/// Why a bundle is dropped before its commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// The worker drains while a dependency is awaited.
+    Drained,
+    /// An intent was not committed.
+    NotKept(Commit),
+}
+
+impl Between<'_> {
+    /// What the segment made of the bundle, or why it made nothing.
+    pub(crate) fn outcome<T>(self, made: Option<T>) -> Result<Result<T, Dropped>, RuntimeError> {
+        match (made, self.failed) {
+            (Some(made), _) => Ok(Ok(made)),
+            (None, Some(failed)) => Ok(Err(Dropped::NotKept(failed?))),
+            (None, None) => Ok(Err(Dropped::Drained)),
+        }
+    }
+
+    fn commit(
+        &mut self,
+        stage: &'static str,
+        changes: Vec<StateChange>,
+        event_times_us: &[(Source, i64)],
+    ) -> Result<Commit, RuntimeError> {
+        let mut reached = Reached::new();
+        for (source, _) in event_times_us {
+            let committed = self.keeper.committed_offset(source);
+            // A partition that is not this worker's any more.
+            let Some(next) = committed.or_else(|| self.begins.get(source).copied()) else {
+                return Ok(Commit::Revoked);
+            };
+            reached.insert(source.clone(), next);
+        }
+        let positions: Vec<Position> = reached
+            .iter()
+            .map(|((topic, partition), next)| Position {
+                topic: topic.clone(),
+                partition: *partition,
+                next: *next,
+            })
+            .collect();
+        let times = event_times_us.iter().map(|(source, time)| (source, *time));
+        let records = self.keeper.stage_records(stage, changes, times, &reached)?;
+        let (worker, generation) = (&mut *self.worker, self.generation);
+        let between = |outputs| worker.commit_between(generation, &positions, outputs);
+        let commit = commit(self.watch, self.commit_max_attempts, between, &records)?;
+        if commit == Commit::Done {
+            self.keeper.committed(&reached);
+        }
+        Ok(commit)
+    }
+}
+
+impl Meanwhile for Between<'_> {
+    fn wait(&self, pause: Duration) -> bool {
+        self.pauses.wait(pause)
+    }
+
+    fn keep(
+        &mut self,
+        stage: &'static str,
+        changes: Vec<StateChange>,
+        event_times_us: &[(Source, i64)],
+    ) -> bool {
+        match self.commit(stage, changes, event_times_us) {
+            Ok(Commit::Done) => true,
+            other => {
+                self.failed = Some(other);
+                false
+            }
+        }
+    }
+}
+
+/// Where a bundle begins, by partition.
+pub(crate) fn begins(bundle: &Bundle) -> Reached {
+    let mut begins = Reached::new();
+    for record in &bundle.records {
+        let source = (record.topic.clone(), record.partition);
+        begins.entry(source).or_insert(record.offset);
+    }
+    begins
+}
