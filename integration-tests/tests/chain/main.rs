@@ -13,6 +13,7 @@ mod demo;
 mod deploy;
 mod house;
 mod identification;
+mod lanes;
 mod layouts;
 mod ledger;
 mod library;

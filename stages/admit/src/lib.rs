@@ -12,7 +12,7 @@ use shiren_contract::keyed::{KeyedStage, Memory};
 use shiren_contract::stage::{Absorption, Arrival, Input, Outcome, Rejection, StageDescriptor};
 use shiren_contract::terminal::Terminal;
 use shiren_schemas::records::{
-    AdmittedCase, AdmittedPicture, Envelope, Lane, LedgerEntry, Picture, PictureContent,
+    AdmittedCase, AdmittedPicture, Envelope, Lane, LedgerEntry, Mode, Picture, PictureContent,
     PictureRole, ReferenceKind, Request, RequestKind,
 };
 use shiren_schemas::topics::Topic;
@@ -182,6 +182,11 @@ impl Admit {
         if is_command != ingress.commands {
             let what = format!("{} on {}", request.kind, arrival.topic);
             return Err(Rejection::new(codes::TOPIC_MISMATCH, what));
+        }
+        // It would change the library all the same, and its verdict would lie where nobody looks for it.
+        if is_command && request.mode != Mode::Live {
+            let what = format!("{} in mode {}", request.kind, request.mode);
+            return Err(Rejection::new(codes::MODE_UNSUPPORTED, what));
         }
         let expected = match &request.command {
             Some(command) if is_command => keys::library(tenant, command.library),

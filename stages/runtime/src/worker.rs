@@ -8,16 +8,14 @@ use bytes::Bytes;
 use opentelemetry::Context;
 use shiren_contract::invariants::{memory_within_budget, state_matches_offset};
 use shiren_contract::stage::Arrival;
-use shiren_log::{
-    Bundle, Commit, Log, LogError, NewRecord, Record, Worker, WorkerOptions, kill_point,
-};
+use shiren_log::{Bundle, Commit, Log, LogError, Record, Worker, WorkerOptions, kill_point};
 
 use crate::between::{Between, Dropped, Pauses, begins, commit};
 use crate::clock::Clock;
 use crate::computed::Computed;
 use crate::crash_attempts::CrashAttempts;
 use crate::dead_letter_limits::DeadLetterLimits;
-use crate::emission::{Emitter, End};
+use crate::emission::Emitter;
 use crate::health::Phase;
 use crate::keeper::{Keeper, Reached};
 use crate::one_by_one::Became;

@@ -10,6 +10,7 @@ use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
 
 use crate::errors::meaning;
 use crate::queues::{Place, Queues};
+use crate::watermarks::watermarks;
 
 /// Callbacks of the group consumer; they run on the polling thread.
 pub(crate) struct Member {
@@ -95,7 +96,7 @@ pub(crate) fn out_of_range(
 ) -> Result<Option<shiren_log::LogError>, KafkaError> {
     let member = consumer.context();
     for ((topic, partition), committed) in member.queues.positions() {
-        let (first, end) = consumer.fetch_watermarks(&topic, partition, member.max_wait)?;
+        let (first, end) = watermarks(consumer, &topic, partition, member.max_wait)?;
         if !(first..=end).contains(&committed) {
             return Ok(Some(shiren_log::LogError::OffsetOutOfRange {
                 group: group.into(),

@@ -14,6 +14,7 @@ mod reader;
 mod records;
 mod settings;
 mod topics;
+mod watermarks;
 mod worker;
 
 use std::sync::Arc;

@@ -12,6 +12,7 @@ use shiren_log::{LogError, Reader, Record, Start};
 use crate::KafkaLog;
 use crate::errors::{meaning, unavailable};
 use crate::records;
+use crate::watermarks::watermarks;
 
 /// Most records that [`Reader::at_end`] reads ahead.
 const AHEAD_MAX_RECORDS: usize = 1_000;
@@ -74,8 +75,7 @@ impl KafkaReader {
 
     /// First offset kept, and the end of what is committed.
     fn range(&self, partition: i32) -> Result<(i64, i64), LogError> {
-        self.consumer
-            .fetch_watermarks(&self.topic, partition, self.max_wait)
+        watermarks(&self.consumer, &self.topic, partition, self.max_wait)
             .map_err(|error| meaning(&format!("offsets of {}/{partition}", self.topic), &error))
     }
 
@@ -263,7 +263,7 @@ fn high_watermarks(
     let asker: BaseConsumer = settings.create().map_err(opening)?;
     let mut ends = BTreeMap::new();
     for &partition in partitions {
-        let range = asker.fetch_watermarks(topic, partition, log.request_max_wait());
+        let range = watermarks(&asker, topic, partition, log.request_max_wait());
         let what = || format!("offsets of {topic}/{partition}");
         let (_, end) = range.map_err(|error| meaning(&what(), &error))?;
         ends.insert(partition, end);

@@ -20,6 +20,7 @@ use crate::polling::{GroupConsumer, Polling};
 use crate::publisher::refused;
 use crate::queues::{Claim, Queues};
 use crate::records::Entry;
+use crate::watermarks::watermarks;
 
 /// A group member with a transactional producer of its own.
 pub(crate) struct KafkaWorker {
@@ -256,7 +257,7 @@ impl Worker for KafkaWorker {
             return Ok(false);
         };
         let max_wait = self.log.request_max_wait();
-        let range = self.consumer.fetch_watermarks(topic, partition, max_wait);
+        let range = watermarks(self.consumer.as_ref(), topic, partition, max_wait);
         let (_, end) = range.map_err(asking)?;
         // Nothing was polled yet where there is no position: the group's offset is where it begins.
         let next = match element.offset() {
