@@ -149,18 +149,17 @@ fn a_replay_mends_the_key_and_is_one_new_case_however_often_it_is_made() {
     assert_eq!(replays.len(), 2);
     assert_eq!(replays[0], replays[1]);
     assert_eq!(replays[0].replay_of, letter.case_id);
-    bench.run(1, 3);
+    // The second is absorbed by the ledger.
+    bench.run(1, 2);
     let topic = shiren_schemas::topics::Topic::parse("shiren.default.verdicts").unwrap();
     let verdicts: Vec<Verdict> = case_reader::read_all(bench.log.as_ref(), &topic).unwrap();
     let of_replay: Vec<&Verdict> = verdicts
         .iter()
         .filter(|v| v.observed.request_id == first.request_id)
         .collect();
-    assert!(!of_replay.is_empty());
-    for verdict in of_replay {
-        assert_eq!(verdict.canonical.decision, Decision::Done);
-        assert_eq!(verdict.canonical.case_id, first.case);
-    }
+    assert_eq!((verdicts.len(), of_replay.len()), (2, 1));
+    assert_eq!(of_replay[0].canonical.decision, Decision::Done);
+    assert_eq!(of_replay[0].canonical.case_id, first.case);
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn what_became_of_asks_and_calls_is_counted() {
         max_attempts: 1,
         ..BOUNDS
     };
-    let asker = Asker::new(port, bounds);
+    let asker = Asker::new(port, bounds, Clock::default());
     let tally = asker.tally();
     asker.round(&bounded(&[1, 2]), &go_on).unwrap();
     assert!(!tally.is_open());

@@ -84,7 +84,7 @@ impl Registry {
     /// Adds a stage that asks `port`; one of the same name is replaced. All workers of the process keep `bounds` together.
     #[must_use]
     pub fn with_asking<S: AskingStage>(
-        mut self,
+        self,
         port: Arc<dyn Port<S::Ask, S::Reply>>,
         bounds: AskBounds,
         build: impl Fn() -> Result<S, BuildError> + Send + Sync + 'static,

@@ -135,7 +135,7 @@ impl Port<String, String> for Gate {
         self.kept.lock().unwrap().push(kept);
         let mut asked = self.asked.lock().unwrap();
         asked.extend(asks.iter().map(|ask| (*ask).clone()));
-        if asks.iter().any(|ask| *ask == "fenced") {
+        if *asked == ["fenced"] {
             self.fence();
         }
         let reply = |ask: &&String| match ask.as_str() {
