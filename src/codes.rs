@@ -106,7 +106,15 @@ const RECORD_OVER_TIME: Code = code(
     "Start it again: after runtime.crash_max_attempts deaths the record becomes a dead letter (docs/dead-letters.md). Raise the bound where a machine is just slow.",
 );
 
+/// The machine's clock is off.
+const CLOCK_OFF: Code = code(
+    "clock_off",
+    "A worker's clock is off by more than runtime.clock_max_skew_ms: by records of the log that would be of the future, or because it was set while the process ran. Nothing is processed meanwhile, and /readyz says why; after runtime.clock_max_off_ms the process stops.",
+    "Set the machine's clock right (NTP), then start it again if it stopped. Nothing is lost.",
+);
+
 const SITE: &[Code] = &[
+    CLOCK_OFF,
     DEAD_LETTER_UNKNOWN,
     REPLAY_ORIGIN_DELETED,
     REPLAY_UNREADABLE,
@@ -145,7 +153,7 @@ pub fn groups() -> Vec<Group> {
         Group {
             title: "The site",
             words: "`shiren validate` reports these beside those of topology.toml; those of topics with `--live` only. \
-                    `memory_over_budget` ends a worker process.",
+                    `memory_over_budget` and `clock_off` end a worker process.",
             codes: SITE.to_vec(),
         },
         Group {

@@ -317,6 +317,8 @@ impl Site {
                 dead_letters_window_records: t.runtime.dead_letters_window_records,
                 crash_max_attempts: t.runtime.crash_max_attempts,
                 record_max: Duration::from_millis(t.runtime.record_max_ms),
+                clock_max_skew: Duration::from_millis(t.runtime.clock_max_skew_ms),
+                clock_max_off: Duration::from_millis(t.runtime.clock_max_off_ms),
                 max_resident_mib: t.runtime.max_resident_mib,
                 tick: Duration::from_millis(t.state.tick_ms),
             },
@@ -326,6 +328,7 @@ impl Site {
                 table: policy::table(&self.policies),
                 version_max_wait: Duration::from_millis(t.policy.version_max_wait_ms),
             },
+            capture_max_skew_ms: t.runtime.capture_max_skew_ms,
             default_expires_after_ms: t
                 .scenes
                 .get("default")

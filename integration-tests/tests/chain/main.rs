@@ -7,6 +7,7 @@
 
 mod accuracy;
 mod calibrate;
+mod clocks;
 mod crashes;
 mod dead_letters;
 mod demo;

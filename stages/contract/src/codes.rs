@@ -54,6 +54,7 @@ codes! {
     QUESTION_UNEXPECTED "question_unexpected" "The request carries a search, a library command or a claim, which this kind does not use." "Leave it out, or set the kind that you mean.";
     CLAIM_MISSING "claim_missing" "The request is of kind verify and says nobody's name and number." "Set claim with name and number, as they stand on the card.";
     CLAIM_INVALID "claim_invalid" "valid_from or valid_to of the claim is no day, or valid_to lies before valid_from; or a text of it came sealed." "Write days as YYYY-MM-DD, leave null what is not known, and send name and number as plain text: the chain seals them.";
+    CLOCK_SKEW "clock_skew" "The capture time is further from the time at which the log received the case than runtime.capture_max_skew_ms. It decides nothing: the case is judged by the log's time." "Set the camera's clock (NTP); if captures are sent late on purpose, publish them with mode backfill.";
     MODE_UNSUPPORTED "mode_unsupported" "A library command has no shadow and no backfill: it changes the library." "Publish commands with mode live; search libraries in any mode.";
     TOPIC_MISMATCH "topic_mismatch" "Library commands have a topic of their own, and no other request belongs there." "Publish kinds enrol and unenrol to shiren.<tenant>.library-commands with the key <tenant>/<library id>, others to requests.<lane>.";
     DEADLINE_INVALID "deadline_invalid" "deadline_ms is not between 1 and the topology's limit." "Leave it null for the scene's default.";

@@ -72,6 +72,8 @@ mod tests {
         dead_letters_window_records: 8,
         crash_max_attempts: 3,
         record_max: Duration::from_secs(1),
+        clock_max_skew: Duration::from_secs(30),
+        clock_max_off: Duration::from_secs(60),
         max_resident_mib: 1,
         tick: Duration::from_secs(1),
     };

@@ -10,7 +10,9 @@ use shiren_contract::sealing;
 use shiren_contract::stage::{Message, Rejection};
 use shiren_contract::terminal::{Observation, Terminal, TerminalRecords};
 use shiren_log::{NewRecord, Record};
-use shiren_schemas::records::{CanonicalVerdict, Envelope, Lane, LibraryChange, LibraryOperation};
+use shiren_schemas::records::{
+    CanonicalVerdict, Envelope, Lane, LibraryChange, LibraryOperation, Mode,
+};
 use shiren_schemas::topics::Topic;
 use shiren_schemas::{CodecError, Id, Sha256, Wire, keys};
 
@@ -68,6 +70,8 @@ pub struct Emitter {
     pub vault: Option<Arc<dyn Vault>>,
     /// Expiry where the scene is unknown, milliseconds.
     pub default_expires_after_ms: i64,
+    /// Largest distance of a live case's capture time from its append time, milliseconds.
+    pub capture_max_skew_ms: i64,
     /// Host name, for the observed part of verdicts.
     pub host: String,
     /// Segment, for the observed part of verdicts.
@@ -205,7 +209,10 @@ impl Emitter {
         now_us: i64,
         out: &mut Emitted,
     ) -> Result<(), EmissionError> {
-        let terminal = self.guarded(terminal, now_us);
+        let mut terminal = self.guarded(terminal, now_us);
+        if self.is_skewed(&terminal.envelope) {
+            terminal.reason_codes.push(codes::CLOCK_SKEW.id.to_owned());
+        }
         if terminal.dead_letter {
             out.ends.push(End::DeadLetter { code: None });
             out.records
@@ -284,6 +291,13 @@ impl Emitter {
             trace.to_vec(),
         ));
         Ok(())
+    }
+
+    /// Whether the capture time of a live case is far from its append time, which alone is trusted.
+    fn is_skewed(&self, case: &Envelope) -> bool {
+        let max_us = self.capture_max_skew_ms.saturating_mul(1_000);
+        let captured = case.capture_time.filter(|_| case.mode == Mode::Live);
+        captured.is_some_and(|us| us.abs_diff(case.received_time) > max_us.unsigned_abs())
     }
 
     fn seal(

@@ -33,6 +33,7 @@ fn emitter() -> Emitter {
         policies: Policies::seeded(&["default".to_owned()], &scenes),
         vault: None,
         default_expires_after_ms: 0,
+        capture_max_skew_ms: 300_000,
         host: String::new(),
         layout: "front".to_owned(),
         dead_letters_head_max_bytes: 0,

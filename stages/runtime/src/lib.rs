@@ -6,6 +6,7 @@
 mod asker;
 mod between;
 mod clock;
+mod clock_check;
 mod computed;
 mod crash_attempts;
 mod dead_letter;

@@ -10,6 +10,7 @@ use shiren_log::{Log, LogError, WorkerOptions};
 use shiren_schemas::records::Lane;
 use shiren_schemas::topics::Topic;
 
+use crate::clock_check::ClockCheck;
 use crate::crash_attempts::{Alone, CrashAttempts};
 use crate::dead_letter_limits::DeadLetterLimits;
 use crate::emission::Emitter;
@@ -67,6 +68,8 @@ pub struct Options {
     pub vault: Option<Arc<dyn Vault>>,
     /// Expiry where the scene is unknown, milliseconds.
     pub default_expires_after_ms: i64,
+    /// Largest distance of a live case's capture time from its append time, milliseconds.
+    pub capture_max_skew_ms: i64,
     /// Largest record, bytes.
     pub max_record_bytes: usize,
     /// Most bytes of a record that its dead letter keeps, sealed.
@@ -103,6 +106,7 @@ impl Options {
             policies: self.policy.policies.clone(),
             vault: self.vault.clone(),
             default_expires_after_ms: self.default_expires_after_ms,
+            capture_max_skew_ms: self.capture_max_skew_ms,
             host: self.host.clone(),
             layout: layout.to_owned(),
             max_record_bytes: self.max_record_bytes,
@@ -394,6 +398,7 @@ impl Runtime {
             limits: DeadLetterLimits::default(),
             attempts,
             watch: Watch::new(instruments, pulse, is_dense, options.watch),
+            clock_check: ClockCheck::default(),
         })
     }
 

@@ -61,6 +61,16 @@ pub enum RuntimeError {
         /// Last reason.
         why: String,
     },
+    /// The machine's clock is off, and has been for too long.
+    #[error(
+        "group {group}: clock_off: this machine's clock is off by {skew_ms} ms, and has been for longer than runtime.clock_max_off_ms; deadlines cannot be judged by it. Set it right (NTP), then start again; nothing is lost"
+    )]
+    ClockOff {
+        /// Group of the worker that saw it.
+        group: String,
+        /// By how much, milliseconds; ahead is positive.
+        skew_ms: i64,
+    },
     /// The process holds more memory than it may.
     #[error(
         "group {group}: memory_over_budget: the process holds {resident_mib} MiB, runtime.max_resident_mib is {max_mib}. What was answered is committed, the rest is in the log: start it again. If it comes back, lower bundle.max_bytes, bundle.queue_max_bytes, stills.max_pixels or detect.net_max_side_px, run fewer workers in a process, or raise the bound"

@@ -12,6 +12,7 @@ use shiren_log::{Bundle, Commit, Log, LogError, Record, Worker, WorkerOptions, k
 
 use crate::between::{Between, Dropped, Pauses, begins, commit};
 use crate::clock::Clock;
+use crate::clock_check::ClockCheck;
 use crate::computed::Computed;
 use crate::crash_attempts::CrashAttempts;
 use crate::dead_letter_limits::DeadLetterLimits;
@@ -52,6 +53,11 @@ pub struct WorkerBounds {
     pub crash_max_attempts: i32,
     /// Longest time of one stage with one record before the process is ended.
     pub record_max: Duration,
+    /// Largest distance of the clock from append times, and from what the monotonic clock says, by which records are
+    /// processed.
+    pub clock_max_skew: Duration,
+    /// Longest time with a clock that is off before the process stops.
+    pub clock_max_off: Duration,
     /// Resident memory of the process beyond which it stops, MiB.
     pub max_resident_mib: u64,
     /// Least pause between two looks for timers of idle partitions.
@@ -75,6 +81,7 @@ pub struct WorkerLoop {
     pub(crate) limits: DeadLetterLimits,
     pub(crate) attempts: CrashAttempts,
     pub(crate) watch: Watch,
+    pub(crate) clock_check: ClockCheck,
 }
 
 /// What one turn of a worker loop came to.
@@ -153,6 +160,7 @@ impl WorkerLoop {
     pub fn open(&mut self) -> Result<Box<dyn Worker>, LogError> {
         self.keeper.forget(&mut self.segment);
         self.attempts.forget();
+        self.clock_check.forget();
         self.log.worker(self.options.clone())
     }
 
@@ -175,7 +183,15 @@ impl WorkerLoop {
             return Ok(Turn::Drained);
         }
         self.watch.turned(worker)?;
-        match worker.next_bundle()? {
+        let bundle = match self.clock_check.take_held() {
+            Some(held) => Some(held),
+            None => worker.next_bundle()?,
+        };
+        let bundle = match self.by_a_true_clock(bundle)? {
+            Ok(bundle) => bundle,
+            Err(turn) => return Ok(turn),
+        };
+        match bundle {
             Some(bundle) => self.bundle(worker, &bundle),
             None => self.tick(worker),
         }

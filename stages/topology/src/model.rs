@@ -199,6 +199,12 @@ pub struct Runtime {
     pub crash_max_attempts: i32,
     /// Longest time of one stage with one record, milliseconds.
     pub record_max_ms: u64,
+    /// Largest distance of a worker's clock from the log's, milliseconds.
+    pub clock_max_skew_ms: u64,
+    /// Longest time with a clock that is off, milliseconds.
+    pub clock_max_off_ms: u64,
+    /// Largest distance of a live case's capture time from its append time, milliseconds.
+    pub capture_max_skew_ms: i64,
     /// Resident memory of a worker process beyond which it stops, MiB.
     pub max_resident_mib: u64,
     /// Largest deadline that a request may ask for, milliseconds.

@@ -25,6 +25,15 @@ use tempfile::TempDir;
 pub const REQUESTS: &str = "shiren.default.requests.interactive";
 pub const VERDICTS: &str = "shiren.default.verdicts";
 
+/// Waits until it is so.
+pub fn await_that(what: &str, mut so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !so() {
+        assert!(Instant::now() < deadline, "not within 30 s: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 fn changelog_of(stage: &str) -> String {
     format!("shiren.state.{stage}.interactive")
 }
@@ -63,6 +72,7 @@ pub struct Site {
     stages: &'static [&'static str],
     pub log: Arc<dyn Log>,
     pub bounds: StateBounds,
+    pub clock_max_off: Duration,
 }
 
 impl Site {
@@ -95,6 +105,7 @@ impl Site {
                 partition_max_keys: 1_000,
                 partition_max_bytes: 1 << 20,
             },
+            clock_max_off: Duration::from_secs(60),
         }
     }
 
@@ -155,6 +166,8 @@ impl Site {
                 dead_letters_window_records: 1_000,
                 crash_max_attempts: 3,
                 record_max: Duration::from_secs(60),
+                clock_max_skew: Duration::from_secs(30),
+                clock_max_off: self.clock_max_off,
                 max_resident_mib: 1 << 20,
                 tick: Duration::from_millis(10),
             },
@@ -168,6 +181,7 @@ impl Site {
             watch: WatchBounds::default(),
             vault: None,
             default_expires_after_ms: 1_000,
+            capture_max_skew_ms: 300_000,
             dead_letters_head_max_bytes: 0,
             max_record_bytes: 100_000,
             host: "host".to_owned(),
@@ -177,17 +191,34 @@ impl Site {
 
     /// Runs until `count` verdicts are there in all, then drains.
     pub fn run_until(&self, registry: Registry, count: usize) -> Result<Summary, RuntimeError> {
-        let runtime = Runtime::build(self.options(), registry, self.log.clone())?;
+        let ended = self.run_beside(registry, |_, running| {
+            await_that("the verdicts are there", || {
+                self.reasons().len() >= count || !running()
+            });
+        });
+        ended.map(|((), summary)| summary)
+    }
+
+    /// Runs while `work` is done, which is given the health of the process and whether it still runs; then drains.
+    pub fn run_beside<T>(
+        &self,
+        registry: Registry,
+        work: impl FnOnce(&Health, &dyn Fn() -> bool) -> T,
+    ) -> Result<(T, Summary), RuntimeError> {
+        let options = self.options();
+        let health = options.health.clone();
+        let runtime = Runtime::build(options, registry, self.log.clone())?;
         let drain = Drain::new();
         std::thread::scope(|scope| {
             let running = scope.spawn(|| runtime.run(&drain, || {}));
-            let deadline = Instant::now() + Duration::from_secs(30);
-            while self.reasons().len() < count && !running.is_finished() {
-                assert!(Instant::now() < deadline, "{:?}", self.reasons());
-                std::thread::sleep(Duration::from_millis(2));
-            }
+            // Drained even when `work` panics, so that the test ends.
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                work(&health, &|| !running.is_finished())
+            }));
             drain.request();
-            running.join().unwrap()
+            let ended = running.join().unwrap();
+            let done = done.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            ended.map(|summary| (done, summary))
         })
     }
 
