@@ -28,7 +28,7 @@ pub struct LedgerEntry {
 
 wire!(LedgerEntry, "ledger", ["LedgerEntry/1"]);
 
-/// The log holds that this is asked, before it is: such an ask is never made twice. Key <topic>/<case id>; forgotten when its time to live has passed.
+/// The log holds that this is asked, before it is: such an ask is never made twice. Key /<case id>; forgotten when its time to live has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AskIntent {
     /// When, by the clock of the worker.

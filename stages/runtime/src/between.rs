@@ -1,5 +1,6 @@
 //! What is committed while a bundle is under way, and how its dependency is waited for.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -92,10 +93,10 @@ impl Between<'_> {
         &mut self,
         stage: &'static str,
         changes: Vec<StateChange>,
-        event_times_us: &[(Source, i64)],
+        sources: &BTreeSet<Source>,
     ) -> Result<Commit, RuntimeError> {
         let mut reached = Reached::new();
-        for (source, _) in event_times_us {
+        for source in sources {
             let committed = self.keeper.committed_offset(source);
             // A partition that is not this worker's any more.
             let Some(next) = committed.or_else(|| self.begins.get(source).copied()) else {
@@ -111,8 +112,7 @@ impl Between<'_> {
                 next: *next,
             })
             .collect();
-        let times = event_times_us.iter().map(|(source, time)| (source, *time));
-        let records = self.keeper.stage_records(stage, changes, times, &reached)?;
+        let records = self.keeper.change_records(stage, changes);
         let (worker, generation) = (&mut *self.worker, self.generation);
         let between = |outputs| worker.commit_between(generation, &positions, outputs);
         let commit = commit(self.watch, self.commit_max_attempts, between, &records)?;
@@ -132,9 +132,9 @@ impl Meanwhile for Between<'_> {
         &mut self,
         stage: &'static str,
         changes: Vec<StateChange>,
-        event_times_us: &[(Source, i64)],
+        sources: &BTreeSet<Source>,
     ) -> bool {
-        match self.commit(stage, changes, event_times_us) {
+        match self.commit(stage, changes, sources) {
             Ok(Commit::Done) => true,
             other => {
                 self.failed = Some(other);

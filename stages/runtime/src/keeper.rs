@@ -125,6 +125,9 @@ impl Keeper {
         if let Some(error) = failed {
             return Err(error);
         }
+        if !segment.is_of_offset(stage) {
+            return Ok(records);
+        }
         for (source, part) in &self.parts {
             let position = positions.get(source);
             if let Some(position) = position {
@@ -161,8 +164,9 @@ impl Keeper {
             Some((topic, state_key)) => (topic, Some(state_key)),
             None => (key, None),
         };
-        let source = (Arc::from(topic), record.partition);
-        if !self.parts.contains_key(&source) {
+        let source: Source = (Arc::from(topic), record.partition);
+        let of_all_inputs = source.0.is_empty();
+        if !of_all_inputs && !self.parts.contains_key(&source) {
             return Ok(());
         }
         let Some(state_key) = state_key else {
@@ -188,47 +192,36 @@ impl Keeper {
         reached: &Reached,
     ) -> Result<Vec<NewRecord>, RuntimeError> {
         let mut records = Vec::new();
-        for (stage, changes) in segment.take_changes() {
-            let time = |source| (source, segment.event_time_us(source).unwrap_or_default());
-            let times = reached.keys().map(time);
-            records.extend(self.stage_records(stage, changes, times, reached)?);
+        for (stage, changes, of_offset) in segment.take_changes() {
+            records.extend(self.change_records(stage, changes));
+            if !of_offset {
+                continue;
+            }
+            let topic: Arc<str> = self.changelog(stage).into();
+            for (source, next_offset) in reached {
+                let position = StatePosition {
+                    next_offset: *next_offset,
+                    event_time: segment.event_time_us(source).unwrap_or_default(),
+                };
+                records.push(NewRecord {
+                    topic: Arc::clone(&topic),
+                    partition: Some(source.1),
+                    key: Bytes::copy_from_slice(source.0.as_bytes()),
+                    value: Some(position.encode()?.into()),
+                    headers: Vec::new(),
+                });
+            }
         }
         Ok(records)
     }
 
-    /// Those of one stage, with the event time of each partition that is moved.
-    ///
-    /// # Errors
-    /// As [`Keeper::records`].
-    pub(crate) fn stage_records<'a>(
-        &self,
-        stage: &str,
-        changes: Vec<StateChange>,
-        event_times_us: impl Iterator<Item = (&'a Source, i64)>,
-        reached: &Reached,
-    ) -> Result<Vec<NewRecord>, RuntimeError> {
+    /// The records that keep what one stage has changed.
+    pub(crate) fn change_records(&self, stage: &str, changes: Vec<StateChange>) -> Vec<NewRecord> {
         let topic: Arc<str> = self.changelog(stage).into();
-        let changed = changes.into_iter();
-        let mut records: Vec<NewRecord> = changed
+        let changes = changes.into_iter();
+        changes
             .map(|change| change_record(&topic, change))
-            .collect();
-        for (source, event_time) in event_times_us {
-            let Some(next_offset) = reached.get(source).copied() else {
-                continue;
-            };
-            let position = StatePosition {
-                next_offset,
-                event_time,
-            };
-            records.push(NewRecord {
-                topic: Arc::clone(&topic),
-                partition: Some(source.1),
-                key: Bytes::copy_from_slice(source.0.as_bytes()),
-                value: Some(position.encode()?.into()),
-                headers: Vec::new(),
-            });
-        }
-        Ok(records)
+            .collect()
     }
 
     /// The group's offset in a partition; `None` before its first commit.

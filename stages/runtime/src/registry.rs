@@ -313,7 +313,7 @@ impl<S: AskingStage> AnyStage for Asking<S> {
 
     fn states(&self) -> Option<Box<dyn AnyStates>> {
         let bounds = self.intents?.state;
-        Some(Box::new(States::<AskIntent>::new(bounds)))
+        Some(Box::new(States::<AskIntent>::of_all_inputs(bounds)))
     }
 
     fn fire_due(&mut self, remembered: Remembered<'_>, event_time_us: i64) -> Option<Vec<Fired>> {

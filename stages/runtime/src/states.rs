@@ -1,6 +1,7 @@
 //! What keyed stages remember, in memory: by partition of their input, with timers in event time.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ pub(crate) trait AnyStates: Send {
         key: &str,
         value: Option<&[u8]>,
     ) -> Result<(), CodecError>;
+    /// Whether it belongs to an offset of its input; otherwise it holds for all input partitions of one number.
+    fn is_of_offset(&self) -> bool;
     /// Whether anything is remembered of the partition.
     fn is_empty(&self, source: &Source) -> bool;
     /// When the partition's next timer fires; at once where it holds too much.
@@ -53,6 +56,7 @@ pub(crate) trait AnyStates: Send {
 /// The states of one stage.
 pub(crate) struct States<S> {
     bounds: StateBounds,
+    of_offset: bool,
     parts: HashMap<Source, Part<S>>,
     changes: BTreeMap<(Source, Arc<str>), Option<Bytes>>,
 }
@@ -119,22 +123,42 @@ impl<S: State> Part<S> {
 }
 
 impl<S: State> States<S> {
+    /// State of a partition up to an offset.
     pub(crate) fn new(bounds: StateBounds) -> Self {
         Self {
             bounds,
+            of_offset: true,
             parts: HashMap::new(),
             changes: BTreeMap::new(),
         }
     }
 
+    /// State that holds for all input partitions of one number, whatever their offsets: it stays where it is when the
+    /// stage is moved to another segment. The same key lies in partitions of the same number.
+    pub(crate) fn of_all_inputs(bounds: StateBounds) -> Self {
+        Self {
+            of_offset: false,
+            ..Self::new(bounds)
+        }
+    }
+
+    fn place<'a>(&self, source: &'a Source) -> Cow<'a, Source> {
+        if self.of_offset {
+            Cow::Borrowed(source)
+        } else {
+            Cow::Owned((Arc::from(""), source.1))
+        }
+    }
+
     /// What is remembered of the partition.
     pub(crate) fn part(&mut self, source: &Source) -> &Part<S> {
-        self.parts.entry(source.clone()).or_default()
+        let source = self.place(source).into_owned();
+        self.parts.entry(source).or_default()
     }
 
     /// The state under `key`.
     pub(crate) fn get(&self, source: &Source, key: &str) -> Option<&S> {
-        self.parts.get(source)?.get(key)
+        self.parts.get(&*self.place(source))?.get(key)
     }
 
     /// Takes what a stage changed, all or nothing.
@@ -151,6 +175,7 @@ impl<S: State> States<S> {
             let value = state.as_ref().map(Wire::encode).transpose()?;
             encoded.push((key, state, value.map(Bytes::from)));
         }
+        let source = self.place(source).into_owned();
         let part = self.parts.entry(source.clone()).or_default();
         for (key, state, value) in encoded {
             match (state, &value) {
@@ -166,14 +191,14 @@ impl<S: State> States<S> {
 
     /// Takes the earliest timer that has to fire: it is due, or the partition holds too much.
     pub(crate) fn pop_due(&mut self, source: &Source, event_time_us: i64) -> Option<Due<S>> {
-        let part = self.parts.get_mut(source)?;
+        let source = self.place(source).into_owned();
+        let part = self.parts.get_mut(&source)?;
         let (due_us, key) = part.timers.first()?.clone();
         if due_us > event_time_us && !part.is_crowded(self.bounds) {
             return None;
         }
         let state = part.remove(&key)?;
-        self.changes
-            .insert((source.clone(), Arc::clone(&key)), None);
+        self.changes.insert((source, Arc::clone(&key)), None);
         Some(Due { due_us, key, state })
     }
 }
@@ -196,7 +221,8 @@ impl<S: State> AnyStates for States<S> {
         key: &str,
         value: Option<&[u8]>,
     ) -> Result<(), CodecError> {
-        let part = self.parts.entry(source.clone()).or_default();
+        let source = self.place(source).into_owned();
+        let part = self.parts.entry(source).or_default();
         match value {
             Some(bytes) => part.put(key.into(), S::decode(bytes)?, bytes.len()),
             None => drop(part.remove(&key.into())),
@@ -204,14 +230,18 @@ impl<S: State> AnyStates for States<S> {
         Ok(())
     }
 
+    fn is_of_offset(&self) -> bool {
+        self.of_offset
+    }
+
     fn is_empty(&self, source: &Source) -> bool {
         self.parts
-            .get(source)
+            .get(&*self.place(source))
             .is_none_or(|part| part.entries.is_empty())
     }
 
     fn next_due_us(&self, source: &Source) -> Option<i64> {
-        let part = self.parts.get(source)?;
+        let part = self.parts.get(&*self.place(source))?;
         let (due_us, _) = part.timers.first()?;
         Some(if part.is_crowded(self.bounds) {
             i64::MIN

@@ -12,7 +12,7 @@ use shiren_contract::stage::{Arrival, Input, Outcome, Rejection, Stage, StageDes
 use shiren_contract::terminal::Terminal;
 use shiren_log::{Log, WorkerOptions};
 use shiren_runtime::{AskBounds, IntentBounds, Registry, RuntimeError, Summary};
-use shiren_schemas::records::{AskIntent, Decision, RequestKind, StatePosition, StillCase};
+use shiren_schemas::records::{AskIntent, Decision, RequestKind, StillCase};
 use shiren_schemas::{Wire, ids};
 use support::{REQUESTS, Site, envelope};
 
@@ -184,9 +184,12 @@ fn the_log_holds_each_ask_before_it_is_made() {
     assert_eq!(gate.asked(), ["a", "b"]);
     // By what lay there at each call: the intents of all that it asked, in one or two bundles.
     assert_eq!(gate.kept.lock().unwrap().last(), Some(&2));
+    // They belong to no offset: the stage may be moved to another segment.
     let changelog = site.changelog(0);
-    let position = StatePosition::decode(&changelog[REQUESTS]).unwrap();
-    assert_eq!((position.next_offset, changelog.len()), (2, 3));
+    let keys: Vec<&str> = changelog.keys().map(String::as_str).collect();
+    let mut expected = ["a", "b"].map(|word| format!("/{}", ids::case("default", word)));
+    expected.sort();
+    assert_eq!(keys, expected);
 }
 
 #[test]
@@ -238,5 +241,5 @@ fn what_may_be_asked_again_is_not_kept() {
     run_until(&site, &gate, 1).unwrap();
     assert_eq!(site.reasons(), ["FENCED"]);
     assert_eq!(gate.asked(), ["fenced", "fenced"]);
-    assert_eq!(site.changelog(0).len(), 1);
+    assert!(site.changelog(0).is_empty());
 }

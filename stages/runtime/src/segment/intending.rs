@@ -2,6 +2,7 @@
 //!
 //! The intent stays until its time to live has passed, also when the reply came: whoever finds it does not ask.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use shiren_contract::asking::AskFailure;
@@ -26,13 +27,13 @@ pub(crate) trait Meanwhile {
     /// Pauses at most so long, and says whether the worker drains.
     fn wait(&self, pause: Duration) -> bool;
 
-    /// Commits what a stage remembers, offsets unchanged, with the event time of each partition. False: it did not come
-    /// to that, and the bundle is dropped.
+    /// Commits what a stage remembers, with the offsets of these partitions unchanged. False: it did not come to that, and
+    /// the bundle is dropped.
     fn keep(
         &mut self,
         stage: &'static str,
         changes: Vec<StateChange>,
-        event_times_us: &[(Source, i64)],
+        sources: &BTreeSet<Source>,
     ) -> bool;
 }
 
@@ -44,7 +45,7 @@ impl<F: Fn(Duration) -> bool> Meanwhile for Alone<F> {
         self.0(pause)
     }
 
-    fn keep(&mut self, _: &'static str, _: Vec<StateChange>, _: &[(Source, i64)]) -> bool {
+    fn keep(&mut self, _: &'static str, _: Vec<StateChange>, _: &BTreeSet<Source>) -> bool {
         true
     }
 }
@@ -69,15 +70,13 @@ impl Segment {
             asked: Vec::with_capacity(waiting.len()),
             refused: Vec::new(),
         };
-        let mut event_times_us: Vec<(Source, i64)> = Vec::new();
+        let mut sources = BTreeSet::new();
         for one in waiting {
             let source = &passage.sources[one.record];
             let event_time_us = self.event_time_us(source).unwrap_or(passage.now_us);
             match self.intend_one(stage, &one, source, bounds, passage.now_us, event_time_us) {
                 Ok(()) => {
-                    if event_times_us.iter().all(|(known, _)| known != source) {
-                        event_times_us.push((source.clone(), event_time_us));
-                    }
+                    sources.insert(source.clone());
                     intended.asked.push(one);
                 }
                 Err(failure) => intended.refused.push((one, failure)),
@@ -88,7 +87,7 @@ impl Segment {
             .as_mut()
             .map(|states| states.take_changes());
         let kept = intended.asked.is_empty()
-            || meanwhile.keep(name, changes.unwrap_or_default(), &event_times_us);
+            || meanwhile.keep(name, changes.unwrap_or_default(), &sources);
         kept.then_some(intended)
     }
 

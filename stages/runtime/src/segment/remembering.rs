@@ -81,12 +81,20 @@ impl Segment {
         states.filter_map(|one| one.next_due_us(source)).min()
     }
 
-    /// What has changed since the last call, by stage.
-    pub(crate) fn take_changes(&mut self) -> Vec<(&'static str, Vec<StateChange>)> {
+    /// Whether the state of `stage` belongs to an offset of its input.
+    pub(crate) fn is_of_offset(&mut self, stage: &str) -> bool {
+        self.states_of(stage)
+            .is_some_and(|states| states.is_of_offset())
+    }
+
+    /// What has changed since the last call, by stage; whether it belongs to an offset.
+    pub(crate) fn take_changes(&mut self) -> Vec<(&'static str, Vec<StateChange>, bool)> {
         let stages = self.stages.iter().zip(&mut self.states);
         stages
             .filter_map(|((factory, _), states)| {
-                Some((factory.descriptor.name, states.as_mut()?.take_changes()))
+                let states = states.as_mut()?;
+                let changes = states.take_changes();
+                Some((factory.descriptor.name, changes, states.is_of_offset()))
             })
             .collect()
     }
