@@ -6,6 +6,7 @@
 )]
 
 mod accuracy;
+mod asks_once;
 mod calibrate;
 mod clocks;
 mod crashes;

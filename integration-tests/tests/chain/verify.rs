@@ -32,7 +32,7 @@ fn number(body: &str) -> String {
 }
 
 /// Of obama.jpg, without a portrait, of biden.jpg with a card that is over, and of nobody.
-fn numbers() -> [String; 4] {
+pub(super) fn numbers() -> [String; 4] {
     ["7123", "7121", "7125", "7127"].map(|end| number(&format!("1101991990030{end}")))
 }
 
@@ -44,7 +44,7 @@ fn misread() -> String {
     wrong
 }
 
-fn request(id: &str, name: &str, number: &str, probe: &str) -> Request {
+pub(super) fn request(id: &str, name: &str, number: &str, probe: &str) -> Request {
     Request {
         probe: Some(requests::inline(
             events::picture(&site::home(), probe),
@@ -162,10 +162,10 @@ fn expected() -> BTreeMap<&'static str, Expected> {
 }
 
 /// A site with a register of three persons.
-struct Place {
+pub(super) struct Place {
     folder: TempDir,
     site: Arc<Site>,
-    log: Arc<dyn Log>,
+    pub(super) log: Arc<dyn Log>,
 }
 
 impl Place {
@@ -177,7 +177,7 @@ impl Place {
         Self { folder, site, log }
     }
 
-    fn with_register(changes: &[(&str, &str)]) -> Self {
+    pub(super) fn with_register(changes: &[(&str, &str)]) -> Self {
         let place = Self::new(changes);
         place.shiren(&["register", "init"], "");
         let [one, two, three, _] = numbers();
@@ -192,7 +192,7 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
