@@ -1,4 +1,5 @@
 //! A stage that remembers, on a real log: what it knows is what its partition has seen, whatever ends in between.
+#![allow(clippy::unwrap_used, reason = "test code: a panic is how it speaks")]
 
 mod support;
 
