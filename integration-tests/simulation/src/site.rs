@@ -19,16 +19,18 @@ use shiren_detect::Detect;
 use shiren_embed::Embed;
 use shiren_enrol::Enrol;
 use shiren_liveness::Liveness;
-use shiren_log::Record;
+use shiren_log::{NewRecord, Record};
 use shiren_match::Match;
 use shiren_models::calibration::Calibration;
 use shiren_models::liveness::PassiveLiveness;
 use shiren_models::liveness::fusion::Fusion;
 use shiren_models::{DetectorOptions, FaceDetector, FaceEmbedder, FaceMesh, Manifest, Recording};
 use shiren_quality::{AttributeModels, Detail, KindLimits, Limits, QualityStage};
-use shiren_runtime::{AskBounds, Clock, Registry};
-use shiren_schemas::Wire;
-use shiren_schemas::records::{Decision, ModelRef, Request, RequestKind, TemplateCase};
+use shiren_runtime::{AskBounds, Clock, Registry, StateBounds};
+use shiren_schemas::{Wire, ids};
+use shiren_schemas::records::{
+    Decision, ModelRef, Request, RequestKind, TemplateCase, Verdict,
+};
 use shiren_stills::StillDecoder;
 
 use crate::plan::Mutation;
@@ -66,6 +68,11 @@ const ASKS: AskBounds = AskBounds {
     max_calls: 4,
 };
 
+const LEDGER: StateBounds = StateBounds {
+    partition_max_keys: 1_000,
+    partition_max_bytes: 1 << 20,
+};
+
 /// What all runs share.
 pub struct Site {
     manifest: Manifest,
@@ -97,6 +104,7 @@ impl Site {
             allow_extrapolated: Some("simulation".to_owned()),
             allow_advisory: Some("simulation".to_owned()),
             expires_after_ms: 60_000,
+            request_ttl_ms: 86_400_000,
             deadline_ms: None,
             min_face_px: 40,
         };
@@ -173,7 +181,7 @@ pub(crate) fn registry(
             .unwrap_or_default(),
     };
     let registry = faces(site, Registry::on_clock(clock))
-        .with(move || Ok(Admit::new(admit.clone())))
+        .with_keyed(LEDGER, move || Ok(Admit::new(admit.clone())))
         .with(|| Ok(Decode::new(Box::new(StillDecoder::new()), LIMITS)))
         .with_asking(port.clone(), ASKS, move || Ok(Enrol::new(model.clone())))
         .with_asking(port.clone(), ASKS, move || {
@@ -315,6 +323,18 @@ pub(crate) fn mark(records: &mut [Record], again: &[bool]) {
             if let Ok(value) = request.encode() {
                 record.value = Some(Bytes::from(value));
             }
+        }
+    }
+}
+
+/// A mutation: verdicts have the id of another case's.
+pub(crate) fn misname(outputs: &mut [NewRecord]) {
+    let topic = crate::simulation::verdicts().to_string();
+    for record in outputs.iter_mut().filter(|record| *record.topic == *topic) {
+        let verdict = record.value.as_deref().map(Verdict::decode);
+        if let Some(Ok(mut verdict)) = verdict {
+            verdict.canonical.verdict_id = ids::verdict(verdict.canonical.verdict_id);
+            record.value = verdict.encode().ok().map(Bytes::from);
         }
     }
 }
