@@ -81,7 +81,7 @@ fn terminals(
     match chain.cases.iter().find(|case| !ends.contains_key(&case.id)) {
         Some(case) => Err(broken(
             ONE_TERMINAL_PER_CASE,
-            format!("case {} has no verdict", case.id),
+            format!("case {} ({}) has no verdict", case.id, case.kind),
         )),
         None => Ok(()),
     }

@@ -46,11 +46,11 @@ pub struct Run {
     pub violation: Option<Violation>,
 }
 
-/// Layouts: which stages share a worker.
+/// Layouts: which stages share a worker. A stage that one outside its segment sends to is the first of its own.
 const LAYOUTS: [&[std::ops::Range<usize>]; 4] = [
     &[0..9],
-    &[0..2, 2..9],
-    &[0..6, 6..9],
+    &[0..2, 2..7, 7..8, 8..9],
+    &[0..6, 6..7, 7..8, 8..9],
     &[0..1, 1..2, 2..3, 3..4, 4..5, 5..6, 6..7, 7..8, 8..9],
 ];
 

@@ -124,6 +124,9 @@ impl Site {
         };
         let run =
             crate::simulation::run(&site, 0, None, false).context("the run without faults")?;
+        if let Some(violation) = run.violation {
+            anyhow::bail!("the run without faults: {violation}");
+        }
         site.reference = run.ends;
         site.manifest.recording = Some(recording.playing());
         Ok(site)
