@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use shiren_contract::codes;
 use shiren_contract::invariants::{
     self, ONE_TERMINAL_PER_CASE, STATE_MATCHES_OFFSET, Seen, Terminals, Violation,
     no_accept_on_failure, no_verdict_past_deadline, state_matches_offset, verdict_of_its_case,
 };
-use shiren_contract::codes;
 use shiren_schemas::records::{DeadLetter, Decision, LibraryChange, LibraryOperation, Verdict};
 use shiren_schemas::topics::Topic;
 use shiren_schemas::{Id, Wire};

@@ -10,12 +10,13 @@ use shiren_log::{
     Applied, Assignment, Bundle, Commit, Log, LogError, NewRecord, Partitions, Position, Publisher,
     Reader, Record, Start, TopicSpec, TopicState, Worker, WorkerOptions,
 };
-use shiren_schemas::records::Verdict;
-use shiren_schemas::{Id, Wire};
+use shiren_schemas::records::{Decision, Verdict};
+use shiren_schemas::{Id, Wire, ids};
 
 use crate::memory_log::{MemoryLog, Place};
 use crate::memory_worker::{Ending, MemoryWorker, Work, moves_of, size};
 use crate::plan::{CommitFault, Mutation, Plan, crash};
+use crate::site::mutate_verdicts;
 
 /// What the runs of one seed share. Clones share it.
 #[derive(Clone)]
@@ -201,7 +202,9 @@ impl FaultyWorker {
                 continue;
             };
             let case = verdict.canonical.case_id;
-            let ms = self.log.watch(|watch| watch.deadlines_ms.get(&case).copied());
+            let ms = self
+                .log
+                .watch(|watch| watch.deadlines_ms.get(&case).copied());
             let deadline = ms.map(|ms| verdict.observed.received_time + i64::from(ms) * 1_000);
             let decision = verdict.canonical.decision;
             let held = no_verdict_past_deadline(decision, self.polled_us, deadline);
@@ -235,7 +238,13 @@ impl FaultyWorker {
             Mutation::StateNotWritten if sometimes => {
                 outputs.retain(|record| !record.topic.starts_with("shiren.state."));
             }
-            Mutation::VerdictIdDiffers => crate::site::misname(&mut outputs),
+            Mutation::VerdictIdDiffers => mutate_verdicts(&mut outputs, |verdict| {
+                verdict.verdict_id = ids::verdict(verdict.verdict_id);
+            }),
+            // Behind the runtime's guard, which would make an error of it.
+            Mutation::AcceptOnFailure => mutate_verdicts(&mut outputs, |verdict| {
+                verdict.decision = Decision::Accept;
+            }),
             _ => {}
         }
         let done = self.inner.write(work, outputs.clone(), ending)?;

@@ -381,7 +381,11 @@ impl Log for MemoryLog {
         let (_, partitions) = state.partitions(topic)?;
         let index = usize::try_from(partition).unwrap_or(usize::MAX);
         let found = partitions.get(index).ok_or_else(|| unknown(topic))?;
-        Ok(found.from(offset).next().filter(|record| record.offset == offset).cloned())
+        Ok(found
+            .from(offset)
+            .next()
+            .filter(|record| record.offset == offset)
+            .cloned())
     }
 
     fn read_partitions(

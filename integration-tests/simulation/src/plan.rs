@@ -15,7 +15,7 @@ pub enum Mutation {
     CommitAfterRevocation,
     /// A record that is read again is decided otherwise.
     RerunDiffers,
-    /// A check that failed is taken for one that passed.
+    /// A case with a check that failed is accepted.
     AcceptOnFailure,
     /// Workers do not see time pass.
     ClockStands,

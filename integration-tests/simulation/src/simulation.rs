@@ -220,7 +220,7 @@ impl Chain {
         };
         let segments: Vec<SegmentOptions> = layout.iter().map(segment).collect();
         let options = options(site, segments.clone(), 1 + plan.below(5));
-        let registry = registry(site, clock, &world, mutation);
+        let registry = registry(site, clock, &world);
         let slot = |segment| {
             move |index| Slot {
                 segment,

@@ -8,11 +8,8 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use shiren_admit::{Admit, QuestionBounds};
 use shiren_authority_verify::AuthorityVerify;
-use shiren_contract::asking::{AskFailure, AskingStage};
-use shiren_contract::library::{Found, SearchAsk};
 use shiren_contract::policies::Policies;
 use shiren_contract::policy::Scene;
-use shiren_contract::stage::{Outcome, StageDescriptor};
 use shiren_contract::still::StillLimits;
 use shiren_decode::Decode;
 use shiren_detect::Detect;
@@ -27,10 +24,8 @@ use shiren_models::liveness::fusion::Fusion;
 use shiren_models::{DetectorOptions, FaceDetector, FaceEmbedder, FaceMesh, Manifest, Recording};
 use shiren_quality::{AttributeModels, Detail, KindLimits, Limits, QualityStage};
 use shiren_runtime::{AskBounds, Clock, Registry, StateBounds};
-use shiren_schemas::{Wire, ids};
-use shiren_schemas::records::{
-    Decision, ModelRef, Request, RequestKind, TemplateCase, Verdict,
-};
+use shiren_schemas::Wire;
+use shiren_schemas::records::{CanonicalVerdict, ModelRef, Request, RequestKind, Verdict};
 use shiren_stills::StillDecoder;
 
 use crate::plan::Mutation;
@@ -148,12 +143,7 @@ impl Site {
 }
 
 /// The stages, each built anew for every worker.
-pub(crate) fn registry(
-    site: &Site,
-    clock: Clock,
-    world: &World,
-    mutation: Option<Mutation>,
-) -> Registry {
+pub(crate) fn registry(site: &Site, clock: Clock, world: &World) -> Registry {
     let policies = site.policies.clone();
     let admit = shiren_admit::Config {
         kinds: RequestKind::ALL.iter().copied().collect(),
@@ -190,11 +180,6 @@ pub(crate) fn registry(
         .with_asking(port.clone(), ASKS, move || {
             Ok(AuthorityVerify::new(verifying.clone()))
         });
-    if mutation == Some(Mutation::AcceptOnFailure) {
-        return registry.with_asking(port, ASKS, move || {
-            Ok(Lenient(Match::new(matching.clone())))
-        });
-    }
     registry.with_asking(port, ASKS, move || Ok(Match::new(matching.clone())))
 }
 
@@ -291,29 +276,6 @@ fn lenient_quality() -> shiren_quality::Config {
     }
 }
 
-/// A mutation: what match does not accept is accepted.
-struct Lenient(Match);
-
-impl AskingStage for Lenient {
-    type Input = TemplateCase;
-    type Ask = SearchAsk;
-    type Reply = Found;
-
-    const DESCRIPTOR: StageDescriptor = <Match as AskingStage>::DESCRIPTOR;
-
-    fn ask(&mut self, input: &TemplateCase) -> Option<SearchAsk> {
-        self.0.ask(input)
-    }
-
-    fn decide(&mut self, input: TemplateCase, reply: Option<Result<Found, AskFailure>>) -> Outcome {
-        let mut outcome = self.0.decide(input, reply);
-        if let Outcome::Terminal(terminal) = &mut outcome {
-            terminal.decision = Decision::Accept;
-        }
-        outcome
-    }
-}
-
 /// A mutation: a request that is read again asks for another scene.
 pub(crate) fn mark(records: &mut [Record], again: &[bool]) {
     for (record, again) in records.iter_mut().zip(again) {
@@ -330,13 +292,13 @@ pub(crate) fn mark(records: &mut [Record], again: &[bool]) {
     }
 }
 
-/// A mutation: verdicts have the id of another case's.
-pub(crate) fn misname(outputs: &mut [NewRecord]) {
+/// A mutation of each verdict among the outputs.
+pub(crate) fn mutate_verdicts(outputs: &mut [NewRecord], mutate: impl Fn(&mut CanonicalVerdict)) {
     let topic = crate::simulation::verdicts().to_string();
     for record in outputs.iter_mut().filter(|record| *record.topic == *topic) {
         let verdict = record.value.as_deref().map(Verdict::decode);
         if let Some(Ok(mut verdict)) = verdict {
-            verdict.canonical.verdict_id = ids::verdict(verdict.canonical.verdict_id);
+            mutate(&mut verdict.canonical);
             record.value = verdict.encode().ok().map(Bytes::from);
         }
     }

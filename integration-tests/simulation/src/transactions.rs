@@ -33,11 +33,7 @@ impl Pending {
 }
 
 impl State {
-    pub(crate) fn append(
-        &mut self,
-        records: Vec<NewRecord>,
-        now_us: i64,
-    ) -> Result<(), LogError> {
+    pub(crate) fn append(&mut self, records: Vec<NewRecord>, now_us: i64) -> Result<(), LogError> {
         for record in self.reserve(records, now_us)? {
             self.show(record);
         }

@@ -55,71 +55,71 @@ fn a_seed_gives_the_same_each_time() {
     }
 }
 
-/// Runs seeds until the mutation is found: it must be by one of these invariants.
-fn finds(mutation: Mutation, invariants: &[&str]) {
+/// Runs seeds until the mutation is found by this invariant; before that another one may find it too.
+fn finds(mutation: Mutation, invariant: &str) {
     for seed in 0..MUTATION_SEEDS {
         let found = run(&SITE, seed, Some(mutation)).unwrap().violation;
         if let Some(violation) = found {
             println!("{mutation:?}: seed {seed}: {violation}");
-            let name = violation.invariant.name;
-            assert!(invariants.contains(&name), "seed {seed}: {violation}");
-            return;
+            if violation.invariant.name == invariant {
+                return;
+            }
         }
     }
-    panic!("{mutation:?} was not found in {MUTATION_SEEDS} seeds");
+    panic!("{mutation:?} did not break {invariant} in {MUTATION_SEEDS} seeds");
 }
 
 #[test]
 fn offsets_before_outputs_are_found() {
-    finds(Mutation::OffsetsBeforeOutputs, &["one_terminal_per_case"]);
+    finds(Mutation::OffsetsBeforeOutputs, "one_terminal_per_case");
 }
 
 #[test]
 fn outputs_dropped_after_a_commit_are_found() {
-    finds(Mutation::OutputsDropped, &["one_terminal_per_case"]);
+    finds(Mutation::OutputsDropped, "one_terminal_per_case");
 }
 
 #[test]
 fn a_rerun_that_decides_otherwise_is_found() {
-    finds(Mutation::RerunDiffers, &["one_terminal_per_case"]);
+    finds(Mutation::RerunDiffers, "one_terminal_per_case");
 }
 
 #[test]
 fn an_offset_that_skips_is_found() {
-    finds(Mutation::OffsetSkips, &["offsets_never_skip"]);
+    finds(Mutation::OffsetSkips, "offsets_never_skip");
 }
 
 #[test]
 fn a_commit_after_revocation_is_found() {
-    finds(Mutation::CommitAfterRevocation, &["offsets_never_skip"]);
+    finds(Mutation::CommitAfterRevocation, "offsets_never_skip");
 }
 
 #[test]
 fn accept_on_failure_is_found() {
-    finds(Mutation::AcceptOnFailure, &["no_accept_on_failure"]);
+    finds(Mutation::AcceptOnFailure, "no_accept_on_failure");
 }
 
 #[test]
 fn a_clock_that_stands_is_found() {
-    finds(Mutation::ClockStands, &["no_verdict_past_deadline"]);
+    finds(Mutation::ClockStands, "no_verdict_past_deadline");
 }
 
 #[test]
 fn an_unbounded_bundle_is_found() {
-    finds(Mutation::BundleUnbounded, &["memory_within_budget"]);
+    finds(Mutation::BundleUnbounded, "memory_within_budget");
 }
 
 #[test]
 fn a_forgotten_change_is_found() {
-    finds(Mutation::ChangeForgotten, &["state_matches_offset"]);
+    finds(Mutation::ChangeForgotten, "state_matches_offset");
 }
 
 #[test]
 fn state_that_is_not_written_is_found() {
-    finds(Mutation::StateNotWritten, &["state_matches_offset"]);
+    finds(Mutation::StateNotWritten, "state_matches_offset");
 }
 
 #[test]
 fn a_verdict_of_another_case_is_found() {
-    finds(Mutation::VerdictIdDiffers, &["verdict_of_its_case"]);
+    finds(Mutation::VerdictIdDiffers, "verdict_of_its_case");
 }
