@@ -31,6 +31,9 @@ pub(crate) enum Ending {
 /// First offset of a bundle in a partition, and the one behind its last.
 pub(crate) type Moves = BTreeMap<(Arc<str>, i32), (i64, i64)>;
 
+/// A partition with its topic and number.
+type Mine<'a> = (&'a Arc<str>, i32, &'a Partition);
+
 pub(crate) struct MemoryWorker {
     log: MemoryLog,
     options: WorkerOptions,
@@ -91,10 +94,7 @@ impl MemoryWorker {
     }
 
     /// The partitions of this worker's slot as they are dealt now.
-    fn mine<'a>(
-        &self,
-        state: &'a State,
-    ) -> Result<Vec<(&'a Arc<str>, i32, &'a Partition)>, LogError> {
+    fn mine<'a>(&self, state: &'a State) -> Result<Vec<Mine<'a>>, LogError> {
         let turned = self.dealt(state);
         let mut mine = Vec::new();
         for topic in &self.options.topics {

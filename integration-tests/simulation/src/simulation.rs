@@ -46,12 +46,23 @@ pub struct Run {
     pub violation: Option<Violation>,
 }
 
-/// Layouts: which stages share a worker. A stage that one outside its segment sends to is the first of its own.
-const LAYOUTS: [&[std::ops::Range<usize>]; 4] = [
-    &[0..9],
-    &[0..2, 2..7, 7..8, 8..9],
-    &[0..6, 6..7, 7..8, 8..9],
-    &[0..1, 1..2, 2..3, 3..4, 4..5, 5..6, 6..7, 7..8, 8..9],
+/// Layouts: which stages share a worker, the first and one behind the last. A stage that one outside its segment sends
+/// to is the first of its own.
+const LAYOUTS: [&[(usize, usize)]; 4] = [
+    &[(0, 9)],
+    &[(0, 2), (2, 7), (7, 8), (8, 9)],
+    &[(0, 6), (6, 7), (7, 8), (8, 9)],
+    &[
+        (0, 1),
+        (1, 2),
+        (2, 3),
+        (3, 4),
+        (4, 5),
+        (5, 6),
+        (6, 7),
+        (7, 8),
+        (8, 9),
+    ],
 ];
 
 /// The chain of one run.
@@ -209,12 +220,9 @@ impl Chain {
             _ => Clock::of(Arc::new(time.clone())),
         };
         let layout = LAYOUTS[plan.below(LAYOUTS.len())];
-        let segment = |stages: &std::ops::Range<usize>| SegmentOptions {
-            name: CHAIN[stages.start].to_owned(),
-            stages: CHAIN[stages.clone()]
-                .iter()
-                .map(|s| (*s).to_owned())
-                .collect(),
+        let segment = |&(first, end): &(usize, usize)| SegmentOptions {
+            name: CHAIN[first].to_owned(),
+            stages: CHAIN[first..end].iter().map(|s| (*s).to_owned()).collect(),
             workers: SLOTS,
             first_slot: 0,
         };
