@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use shiren_contract::codes;
 use shiren_contract::invariants::{
     self, ONE_TERMINAL_PER_CASE, STATE_MATCHES_OFFSET, Seen, Terminals, Violation,
     no_accept_on_failure, no_verdict_past_deadline, state_matches_offset, verdict_of_its_case,
 };
-use shiren_schemas::records::{Decision, LibraryChange, LibraryOperation, Verdict};
+use shiren_schemas::records::{DeadLetter, Decision, LibraryChange, LibraryOperation, Verdict};
 use shiren_schemas::topics::Topic;
 use shiren_schemas::{Id, Wire};
 
-use crate::simulation::{Chain, Ends};
+use crate::simulation::{Chain, Ends, dead_letters};
 use crate::workload::{Case, Promise, TENANT};
 
 /// How each case ended, and the first invariant that does not hold.
@@ -20,6 +21,7 @@ pub(crate) fn all(chain: &Chain, reference: &Ends) -> Result<(Ends, Option<Viola
     let mut ends = Ends::new();
     let mut violation = terminals(chain, &verdicts, reference, &mut ends).err();
     violation = violation.or(promises(chain, &ends).err());
+    violation = violation.or(conflicts(chain)?);
     let truth = truth(chain)?;
     violation = violation.or(state(chain, &truth).err());
     Ok((ends, violation))
@@ -59,13 +61,13 @@ fn terminals(
         )?;
         let received = verdict.observed.received_time;
         let deadline = case.deadline_ms.map(|ms| received + i64::from(ms) * 1_000);
-        no_verdict_past_deadline(canonical.decision, seen_us(chain, verdict), deadline)?;
+        no_verdict_past_deadline(canonical.decision, verdict.observed.decided_time, deadline)?;
         ends.entry(case.id)
             .or_insert((canonical.decision, verdict.canonical_sha256));
+        if terminals.add(canonical.verdict_id, verdict.canonical_sha256)? == Seen::Again {
+            doubled += 1;
+        }
         if case.pure() {
-            if terminals.add(canonical.verdict_id, verdict.canonical_sha256)? == Seen::Again {
-                doubled += 1;
-            }
             let same = reference
                 .get(&case.id)
                 .is_none_or(|(_, hash)| *hash == verdict.canonical_sha256);
@@ -75,19 +77,14 @@ fn terminals(
             }
         }
     }
-    chain.count_doubled(doubled);
+    chain.count_verdicts(ends.len() as u64, doubled);
     match chain.cases.iter().find(|case| !ends.contains_key(&case.id)) {
         Some(case) => Err(broken(
             ONE_TERMINAL_PER_CASE,
-            format!("case {} has no verdict", case.id),
+            format!("case {} ({}) has no verdict", case.id, case.kind),
         )),
         None => Ok(()),
     }
-}
-
-/// When the log says that the verdict's first bundle can have begun at the earliest.
-fn seen_us(_chain: &Chain, verdict: &Verdict) -> i64 {
-    verdict.observed.decided_time
 }
 
 /// After an enrolment's verdict a search finds the person, after an unenrolment's none.
@@ -107,6 +104,28 @@ fn promises(chain: &Chain, ends: &Ends) -> Result<(), Violation> {
         }
     }
     Ok(())
+}
+
+/// Each event that took the id of another became a dead letter, once.
+fn conflicts(chain: &Chain) -> Result<Option<Violation>> {
+    let mut origins = Vec::new();
+    for record in chain.log.memory.records(&dead_letters().to_string()) {
+        let letter = DeadLetter::decode(&record.value.unwrap_or_default())?;
+        if letter.code == codes::IDEMPOTENCY_CONFLICT.id {
+            origins.push((
+                letter.origin_topic,
+                letter.origin_partition,
+                letter.origin_offset,
+            ));
+        }
+    }
+    let letters = origins.len();
+    origins.sort();
+    origins.dedup();
+    let (found, published) = (origins.len() as u64, chain.conflicts());
+    let right = letters == origins.len() && found == published;
+    let what = format!("{letters} dead letters of {found} conflicts, {published} were published");
+    Ok((!right).then(|| broken(ONE_TERMINAL_PER_CASE, what)))
 }
 
 /// Sequence of the newest change that stands, of each face in the log.

@@ -1,17 +1,22 @@
 //! The log's port with faults in between, and a watch on what is read and committed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use shiren_contract::invariants::{Progress, Violation, memory_within_budget};
+use shiren_contract::invariants::{
+    Progress, Violation, memory_within_budget, no_verdict_past_deadline,
+};
 use shiren_log::{
     Applied, Assignment, Bundle, Commit, Log, LogError, NewRecord, Partitions, Position, Publisher,
     Reader, Record, Start, TopicSpec, TopicState, Worker, WorkerOptions,
 };
+use shiren_schemas::records::{Decision, Verdict};
+use shiren_schemas::{Id, Wire, ids};
 
 use crate::memory_log::{MemoryLog, Place};
-use crate::memory_worker::{moves_of, size};
+use crate::memory_worker::{Ending, MemoryWorker, Work, moves_of, size};
 use crate::plan::{CommitFault, Mutation, Plan, crash};
+use crate::site::mutate_verdicts;
 
 /// What the runs of one seed share. Clones share it.
 #[derive(Clone)]
@@ -25,13 +30,25 @@ pub(crate) struct FaultyLog {
 struct Watch {
     progress: Progress<Place>,
     violation: Option<Violation>,
-    /// Transactions that are neither committed nor aborted yet.
-    late: Vec<Vec<NewRecord>>,
     read: HashSet<(Place, i64)>,
+    /// Deadlines of cases that have one, milliseconds after they were received.
+    deadlines_ms: BTreeMap<Id, i32>,
+    /// Commits of workers that no longer have the partitions: a mutation lets them through.
+    stale: Vec<Stale>,
+}
+
+struct Stale {
+    outputs: Vec<NewRecord>,
+    offsets: Vec<(Place, i64)>,
 }
 
 impl FaultyLog {
-    pub(crate) fn new(memory: MemoryLog, plan: Plan, mutation: Option<Mutation>) -> Self {
+    pub(crate) fn new(
+        memory: MemoryLog,
+        plan: Plan,
+        mutation: Option<Mutation>,
+        deadlines_ms: BTreeMap<Id, i32>,
+    ) -> Self {
         Self {
             memory,
             plan,
@@ -39,8 +56,9 @@ impl FaultyLog {
             watch: Arc::new(Mutex::new(Watch {
                 progress: Progress::new(true),
                 violation: None,
-                late: Vec::new(),
                 read: HashSet::new(),
+                deadlines_ms,
+                stale: Vec::new(),
             })),
         }
     }
@@ -54,11 +72,44 @@ impl FaultyLog {
         self.watch(|watch| watch.violation.clone())
     }
 
-    /// One commit that was given up for lost is written after all. Its offsets are not: the successor began at the
-    /// committed ones, and commits its own.
+    /// Notes the first.
+    pub(crate) fn violated(&self, found: Option<Violation>) {
+        self.watch(|watch| watch.violation = watch.violation.take().or(found));
+    }
+
+    /// The oldest open transaction ends, and what a mutation let through is written.
     pub(crate) fn land_late(&self) -> Result<(), LogError> {
-        let late = self.watch(|watch| watch.late.pop());
-        late.map_or(Ok(()), |outputs| self.memory.append(outputs))
+        self.memory.state().resolve_oldest();
+        let stale = self.watch(|watch| std::mem::take(&mut watch.stale));
+        for Stale { outputs, offsets } in stale {
+            self.memory.append(outputs)?;
+            self.memory.state().offsets.extend(offsets);
+        }
+        Ok(())
+    }
+
+    /// Takes note of transactions that ended late.
+    fn take_landed(&self) {
+        let landed = std::mem::take(&mut self.memory.state().landed);
+        let landed = self.ranked(&landed);
+        self.watch(|watch| {
+            let landed = landed.iter().map(|(place, rank)| (place, *rank));
+            watch.progress.committed(landed);
+        });
+    }
+
+    /// Records by how many stand before them in their partition: what was aborted leaves no gap.
+    fn ranked(&self, records: &[(Place, i64)]) -> Vec<(Place, i64)> {
+        let state = self.memory.state();
+        let rank = |(place, offset): &(Place, i64)| {
+            let partition = state.partitions(&place.1).ok().and_then(|(_, all)| {
+                let at = usize::try_from(place.2).ok()?;
+                all.get(at)
+            });
+            let rank = partition.map_or(*offset, |partition| partition.rank(*offset));
+            (place.clone(), rank)
+        };
+        records.iter().map(rank).collect()
     }
 }
 
@@ -111,17 +162,20 @@ impl Log for FaultyLog {
             inner.bundle_max_bytes = usize::MAX;
         }
         Ok(Box::new(FaultyWorker {
-            inner: self.memory.worker(inner)?,
+            inner: MemoryWorker::open(self.memory.clone(), inner)?,
             log: self.clone(),
             options,
+            polled_us: 0,
         }))
     }
 }
 
 struct FaultyWorker {
-    inner: Box<dyn Worker>,
+    inner: MemoryWorker,
     log: FaultyLog,
     options: WorkerOptions,
+    /// When its last bundle was read, by the log's clock.
+    polled_us: i64,
 }
 
 impl FaultyWorker {
@@ -135,39 +189,78 @@ impl FaultyWorker {
     }
 
     fn committed(&self, bundle: &Bundle) {
-        let places = self.places(bundle);
-        self.log.watch(|watch| {
-            watch
-                .progress
-                .committed(places.iter().map(|(place, offset)| (place, *offset)));
-        });
+        self.log.memory.state().landed.extend(self.places(bundle));
+        self.log.take_landed();
+    }
+
+    /// Cases are decided by the time at which their bundle began, which is not before it was read.
+    fn check_deadlines(&self, outputs: &[NewRecord]) {
+        let topic = crate::simulation::verdicts().to_string();
+        for record in outputs.iter().filter(|record| *record.topic == *topic) {
+            let value = record.value.as_deref().unwrap_or_default();
+            let Ok(verdict) = Verdict::decode(value) else {
+                continue;
+            };
+            let case = verdict.canonical.case_id;
+            let ms = self
+                .log
+                .watch(|watch| watch.deadlines_ms.get(&case).copied());
+            let deadline = ms.map(|ms| verdict.observed.received_time + i64::from(ms) * 1_000);
+            let decision = verdict.canonical.decision;
+            let held = no_verdict_past_deadline(decision, self.polled_us, deadline);
+            self.log.violated(held.err());
+        }
     }
 
     /// As the engine does it, and as a mutation would.
-    fn write(&mut self, bundle: &Bundle, mut outputs: Vec<NewRecord>) -> Result<Commit, LogError> {
-        let mutation = self.log.mutation;
-        if mutation == Some(Mutation::OffsetsBeforeOutputs) {
-            self.move_offsets(bundle, 0);
-            if self.log.plan.below(4) == 0 {
-                self.committed(bundle);
-                self.log.plan.state().injected.crashes += 1;
-                crash();
+    fn write(
+        &mut self,
+        work: &Work<'_>,
+        mut outputs: Vec<NewRecord>,
+        ending: Ending,
+    ) -> Result<Commit, LogError> {
+        let (Some(mutation), Work::Bundle(bundle)) = (self.log.mutation, work) else {
+            let done = self.inner.write(work, outputs, ending)?;
+            self.log.take_landed();
+            return Ok(done);
+        };
+        let sometimes = self.log.plan.below(4) == 0;
+        match mutation {
+            Mutation::OffsetsBeforeOutputs => {
+                self.move_offsets(bundle, 0);
+                if sometimes {
+                    self.committed(bundle);
+                    self.log.plan.state().injected.crashes += 1;
+                    crash();
+                }
             }
-        }
-        if mutation == Some(Mutation::OutputsDropped) && self.log.plan.below(4) == 0 {
-            outputs.clear();
-        }
-        let mut done = self.inner.commit(bundle, outputs.clone())?;
-        if mutation == Some(Mutation::CommitAfterRevocation) && done == Commit::Revoked {
-            self.log.memory.append(outputs)?;
-            self.move_offsets(bundle, 0);
-            done = Commit::Done;
-        }
-        if done == Commit::Done {
-            if mutation == Some(Mutation::OffsetSkips) {
-                self.move_offsets(bundle, 1);
+            Mutation::OutputsDropped if sometimes => outputs.clear(),
+            Mutation::StateNotWritten if sometimes => {
+                outputs.retain(|record| !record.topic.starts_with("shiren.state."));
             }
-            self.committed(bundle);
+            Mutation::VerdictIdDiffers => mutate_verdicts(&mut outputs, |verdict| {
+                verdict.verdict_id = ids::verdict(verdict.verdict_id);
+            }),
+            // Behind the runtime's guard, which would make an error of it.
+            Mutation::AcceptOnFailure => mutate_verdicts(&mut outputs, |verdict| {
+                verdict.decision = Decision::Accept;
+            }),
+            _ => {}
+        }
+        let done = self.inner.write(work, outputs.clone(), ending)?;
+        self.log.take_landed();
+        if mutation == Mutation::CommitAfterRevocation && done == Commit::Revoked {
+            let group = &self.options.group;
+            let moves = moves_of(&bundle.records).into_iter();
+            let offsets = moves
+                .map(|((topic, partition), (_, to))| ((group.clone(), topic, partition), to))
+                .collect();
+            let stale = Stale { outputs, offsets };
+            self.log.watch(|watch| watch.stale.push(stale));
+            return Ok(done);
+        }
+        if mutation == Mutation::OffsetSkips && done == Commit::Done {
+            self.move_offsets(bundle, 1);
         }
         Ok(done)
     }
@@ -186,12 +279,46 @@ impl FaultyWorker {
     }
 }
 
+impl FaultyWorker {
+    fn faulty(&mut self, work: &Work<'_>, outputs: Vec<NewRecord>) -> Result<Commit, LogError> {
+        let Some(fault) = self.log.plan.commit() else {
+            return self.write(work, outputs, Ending::Now);
+        };
+        match fault {
+            CommitFault::Retry => Ok(Commit::Retry),
+            CommitFault::UnknownLanded => {
+                self.write(work, outputs, Ending::Now)?;
+                Ok(Commit::Rebuild)
+            }
+            CommitFault::UnknownNotLanded => Ok(Commit::Rebuild),
+            CommitFault::UnknownLate { accepted } => {
+                self.write(work, outputs, Ending::Late { accepted })
+            }
+            CommitFault::CrashBefore => crash(),
+            CommitFault::CrashAfter => {
+                self.write(work, outputs, Ending::Now)?;
+                crash()
+            }
+            CommitFault::Revoked => {
+                self.log.memory.rebalance(&self.options.group);
+                self.write(work, outputs, Ending::Now)
+            }
+            CommitFault::Unavailable => Err(LogError::Unavailable {
+                engine: "memory",
+                what: "it does not answer".to_owned(),
+            }),
+        }
+    }
+}
+
 impl Worker for FaultyWorker {
     fn next_bundle(&mut self) -> Result<Option<Bundle>, LogError> {
         let Some(mut bundle) = self.inner.next_bundle()? else {
             return Ok(None);
         };
-        let places = self.places(&bundle);
+        self.polled_us = self.log.memory.now_us();
+        self.log.take_landed();
+        let places = self.log.ranked(&self.places(&bundle));
         let bytes: usize = bundle.records.iter().map(size).sum();
         let budget = self.options.bundle_max_bytes as u64;
         let single = bundle.records.len() == 1;
@@ -214,34 +341,8 @@ impl Worker for FaultyWorker {
     }
 
     fn commit(&mut self, bundle: &Bundle, outputs: Vec<NewRecord>) -> Result<Commit, LogError> {
-        let Some(fault) = self.log.plan.commit() else {
-            return self.write(bundle, outputs);
-        };
-        match fault {
-            CommitFault::Retry => Ok(Commit::Retry),
-            CommitFault::UnknownLanded => {
-                self.write(bundle, outputs)?;
-                Ok(Commit::Rebuild)
-            }
-            CommitFault::UnknownNotLanded => Ok(Commit::Rebuild),
-            CommitFault::UnknownLate => {
-                self.log.watch(|watch| watch.late.push(outputs));
-                Ok(Commit::Rebuild)
-            }
-            CommitFault::CrashBefore => crash(),
-            CommitFault::CrashAfter => {
-                self.write(bundle, outputs)?;
-                crash()
-            }
-            CommitFault::Revoked => {
-                self.log.memory.rebalance(&self.options.group);
-                self.write(bundle, outputs)
-            }
-            CommitFault::Unavailable => Err(LogError::Unavailable {
-                engine: "memory",
-                what: "it does not answer".to_owned(),
-            }),
-        }
+        self.check_deadlines(&outputs);
+        self.faulty(&Work::Bundle(bundle), outputs)
     }
 
     fn assignment(&mut self) -> Result<Assignment, LogError> {
@@ -258,6 +359,7 @@ impl Worker for FaultyWorker {
         positions: &[Position],
         outputs: Vec<NewRecord>,
     ) -> Result<Commit, LogError> {
-        self.inner.commit_between(generation, positions, outputs)
+        shiren_log::check_positions(positions)?;
+        self.faulty(&Work::Between(generation, positions), outputs)
     }
 }

@@ -14,6 +14,7 @@ mod ports;
 mod simulation;
 mod site;
 mod time;
+mod transactions;
 mod workload;
 
 use std::sync::Mutex;

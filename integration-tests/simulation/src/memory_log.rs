@@ -1,6 +1,6 @@
 //! A log in memory that keeps the port's promises: its tests run the contract suite on it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use shiren_log::{
 };
 
 use crate::memory_worker::MemoryWorker;
+use crate::transactions::Pending;
 
 type Now = dyn Fn() -> i64 + Send + Sync;
 
@@ -34,6 +35,10 @@ pub(crate) struct State {
     pub(crate) generations: HashMap<(String, String), u64>,
     /// How often a group's partitions were dealt anew.
     pub(crate) assignments: HashMap<String, u32>,
+    /// Transactions without an end.
+    pub(crate) pending: Vec<Pending>,
+    /// Records that a transaction has answered which ended late; whoever watches takes them.
+    pub(crate) landed: Vec<(Place, i64)>,
 }
 
 struct Topic {
@@ -45,6 +50,9 @@ struct Topic {
 #[derive(Default)]
 pub(crate) struct Partition {
     records: BTreeMap<i64, Record>,
+    /// Offsets of records whose transaction has not ended.
+    open: BTreeSet<i64>,
+    start: i64,
     pub(crate) end: i64,
 }
 
@@ -90,14 +98,21 @@ impl MemoryLog {
         Ok(())
     }
 
-    pub(crate) fn append_to(
+    pub(crate) fn reserve(
         &self,
         state: &mut State,
         records: Vec<NewRecord>,
-    ) -> Result<(), LogError> {
-        state.append(records, (self.0.now_us)())?;
+    ) -> Result<Vec<Record>, LogError> {
+        state.reserve(records, (self.0.now_us)())
+    }
+
+    pub(crate) fn now_us(&self) -> i64 {
+        (self.0.now_us)()
+    }
+
+    /// Wakes who waits.
+    pub(crate) fn changed(&self) {
         self.0.changed.notify_all();
-        Ok(())
     }
 
     /// Deals the partitions of a group anew: each goes to the next slot, and what was read under the old
@@ -140,7 +155,12 @@ impl State {
             .map(|topic| (&topic.name, topic.partitions.as_slice()))
     }
 
-    fn append(&mut self, records: Vec<NewRecord>, now_us: i64) -> Result<(), LogError> {
+    /// Gives each record its place; none is visible yet.
+    pub(crate) fn reserve(
+        &mut self,
+        records: Vec<NewRecord>,
+        now_us: i64,
+    ) -> Result<Vec<Record>, LogError> {
         let mut placed = Vec::with_capacity(records.len());
         for record in &records {
             let topic = self.topic(&record.topic)?;
@@ -155,9 +175,9 @@ impl State {
             }
             placed.push(chosen);
         }
-        for (record, partition) in records.into_iter().zip(placed) {
+        let place = |(record, partition): (NewRecord, i32)| {
             let headers = record.headers.into_iter();
-            self.put(Record {
+            self.take_offset(Record {
                 topic: record.topic,
                 partition,
                 offset: 0,
@@ -165,26 +185,50 @@ impl State {
                 key: Some(record.key),
                 value: record.value,
                 headers: headers.map(|(name, value)| (name, Some(value))).collect(),
-            });
-        }
-        Ok(())
+            })
+        };
+        Ok(records.into_iter().zip(placed).map(place).collect())
     }
 
-    fn put(&mut self, mut record: Record) {
-        let Some(topic) = self.topics.get_mut(&*record.topic) else {
-            return;
-        };
-        let index = usize::try_from(record.partition).unwrap_or(usize::MAX);
-        let Some(partition) = topic.partitions.get_mut(index) else {
-            return;
-        };
-        record.topic = topic.name.clone();
-        record.offset = partition.end;
-        partition.end += 1;
-        if topic.spec.compacted {
-            partition.records.retain(|_, older| older.key != record.key);
+    fn take_offset(&mut self, mut record: Record) -> Record {
+        if let Some(topic) = self.topics.get(&*record.topic) {
+            record.topic = topic.name.clone();
         }
+        if let Some(partition) = self.partition(&record) {
+            record.offset = partition.end;
+            partition.end += 1;
+            partition.open.insert(record.offset);
+        }
+        record
+    }
+
+    fn partition(&mut self, record: &Record) -> Option<&mut Partition> {
+        let topic = self.topics.get_mut(&*record.topic)?;
+        let index = usize::try_from(record.partition).ok()?;
+        topic.partitions.get_mut(index)
+    }
+
+    /// Its transaction is committed.
+    pub(crate) fn show(&mut self, record: Record) {
+        let compacted = self
+            .topics
+            .get(&*record.topic)
+            .is_some_and(|topic| topic.spec.compacted);
+        let Some(partition) = self.partition(&record) else {
+            return;
+        };
+        partition.open.remove(&record.offset);
         partition.records.insert(record.offset, record);
+        if compacted && partition.open.is_empty() {
+            partition.compact();
+        }
+    }
+
+    /// Its transaction is aborted.
+    pub(crate) fn skip(&mut self, record: &Record) {
+        if let Some(partition) = self.partition(record) {
+            partition.open.remove(&record.offset);
+        }
     }
 
     /// Forgets what is older than its topic keeps.
@@ -199,6 +243,7 @@ impl State {
                 while let Some(first) = partition.records.first_entry()
                     && first.get().append_time_us < oldest_us
                 {
+                    partition.start = first.key() + 1;
                     first.remove();
                 }
             }
@@ -208,13 +253,33 @@ impl State {
 
 impl Partition {
     pub(crate) fn first(&self) -> i64 {
-        self.records
-            .first_key_value()
-            .map_or(self.end, |(offset, _)| *offset)
+        self.start
+    }
+
+    /// Where the first open transaction begins: no reader goes beyond.
+    fn stable_end(&self) -> i64 {
+        self.open.first().copied().unwrap_or(self.end)
     }
 
     pub(crate) fn from(&self, offset: i64) -> impl Iterator<Item = &Record> {
-        self.records.range(offset..).map(|(_, record)| record)
+        let end = self.stable_end().max(offset);
+        self.records.range(offset..end).map(|(_, record)| record)
+    }
+
+    /// How many records stand before this offset.
+    pub(crate) fn rank(&self, offset: i64) -> i64 {
+        self.records.range(..offset).fold(0, |rank, _| rank + 1)
+    }
+
+    /// Keeps the newest record of each key.
+    fn compact(&mut self) {
+        let newest: HashMap<_, _> = self
+            .records
+            .values()
+            .map(|record| (record.key.clone(), record.offset))
+            .collect();
+        self.records
+            .retain(|offset, record| newest.get(&record.key) == Some(offset));
     }
 }
 
@@ -316,7 +381,11 @@ impl Log for MemoryLog {
         let (_, partitions) = state.partitions(topic)?;
         let index = usize::try_from(partition).unwrap_or(usize::MAX);
         let found = partitions.get(index).ok_or_else(|| unknown(topic))?;
-        Ok(found.records.get(&offset).cloned())
+        Ok(found
+            .from(offset)
+            .next()
+            .filter(|record| record.offset == offset)
+            .cloned())
     }
 
     fn read_partitions(
@@ -325,11 +394,14 @@ impl Log for MemoryLog {
         partitions: &[i32],
         each: &mut dyn FnMut(Record),
     ) -> Result<(), LogError> {
-        let state = self.state();
+        let mut state = self.state();
+        // As one that waits until they have ended.
+        state.resolve(|pending| pending.writes(topic, partitions));
         let (_, all) = state.partitions(topic)?;
         for (number, partition) in (0_i32..).zip(all) {
             if partitions.contains(&number) {
-                partition.records.values().cloned().for_each(&mut *each);
+                let records = partition.from(partition.first());
+                records.cloned().for_each(&mut *each);
             }
         }
         Ok(())
@@ -352,10 +424,11 @@ impl Publisher for MemoryPublisher {
         let mut state = self.0.state();
         for copy in copies {
             check(state.topic(&copy.topic)?, copy.size_bytes())?;
-            state.put(Record {
+            let placed = state.take_offset(Record {
                 append_time_us: now_us,
                 ..copy
             });
+            state.show(placed);
         }
         drop(state);
         self.0.0.changed.notify_all();
@@ -378,11 +451,9 @@ impl Reader for MemoryReader {
             let mut read = Vec::new();
             for (next, partition) in self.next.iter_mut().zip(partitions) {
                 let room = max_records - read.len();
-                read.extend(partition.from(*next).take(room).cloned());
-                if let Some(last) = read.last().filter(|last| last.offset >= *next)
-                    && partition.from(last.offset).next() == Some(last)
-                {
-                    *next = last.offset + 1;
+                for record in partition.from(*next).take(room) {
+                    *next = record.offset + 1;
+                    read.push(record.clone());
                 }
             }
             if !read.is_empty() || !self.log.wait(state, until) {

@@ -4,14 +4,35 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shiren_log::{
-    Assigned, Assignment, Bundle, Commit, LogError, NewRecord, Position, Record, Worker,
+    Assigned, Assignment, Bundle, Commit, Lag, LogError, NewRecord, Position, Record, Worker,
     WorkerOptions,
 };
 
-use crate::memory_log::{MemoryLog, Partition, State, now};
+use crate::memory_log::{MemoryLog, Partition, Place, State, now};
+use crate::transactions::Pending;
+
+/// What is committed.
+pub(crate) enum Work<'a> {
+    Bundle(&'a Bundle),
+    /// State between bundles: the generation, and offsets that stay.
+    Between(u64, &'a [Position]),
+}
+
+/// When a transaction ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Now,
+    /// Later: committed where the coordinator took the request, else aborted.
+    Late {
+        accepted: bool,
+    },
+}
 
 /// First offset of a bundle in a partition, and the one behind its last.
 pub(crate) type Moves = BTreeMap<(Arc<str>, i32), (i64, i64)>;
+
+/// A partition with its topic and number.
+type Mine<'a> = (&'a Arc<str>, i32, &'a Partition);
 
 pub(crate) struct MemoryWorker {
     log: MemoryLog,
@@ -37,6 +58,8 @@ impl MemoryWorker {
         for topic in &options.topics {
             state.partitions(topic)?;
         }
+        // Its predecessor's transaction ends before it begins.
+        state.resolve(|pending| pending.transactional_id == options.transactional_id);
         let name = (options.group.clone(), options.transactional_id.clone());
         let generation = state.generations.entry(name).or_default();
         *generation += 1;
@@ -71,10 +94,7 @@ impl MemoryWorker {
     }
 
     /// The partitions of this worker's slot as they are dealt now.
-    fn mine<'a>(
-        &self,
-        state: &'a State,
-    ) -> Result<Vec<(&'a Arc<str>, i32, &'a Partition)>, LogError> {
+    fn mine<'a>(&self, state: &'a State) -> Result<Vec<Mine<'a>>, LogError> {
         let turned = self.dealt(state);
         let mut mine = Vec::new();
         for topic in &self.options.topics {
@@ -97,6 +117,9 @@ impl MemoryWorker {
         let mut bytes = 0;
         for (topic, number, partition) in mine {
             let place = (self.options.group.clone(), topic.clone(), number);
+            if state.pending.iter().any(|pending| pending.moves(&place)) {
+                continue;
+            }
             let first = partition.first();
             let next = state.offsets.get(&place).copied();
             let next = next.unwrap_or(first);
@@ -121,6 +144,71 @@ impl MemoryWorker {
             }
         }
         Ok(read)
+    }
+}
+
+impl MemoryWorker {
+    /// Writes all, or nothing; one that ends late is of unknown outcome.
+    pub(crate) fn write(
+        &mut self,
+        work: &Work<'_>,
+        outputs: Vec<NewRecord>,
+        ending: Ending,
+    ) -> Result<Commit, LogError> {
+        let mut state = self.log.state();
+        if self.fenced(&state) {
+            return Ok(Commit::Rebuild);
+        }
+        let group = &self.options.group;
+        let place = |topic: &Arc<str>, partition| (group.clone(), topic.clone(), partition);
+        let mut answered = Vec::new();
+        let offsets: Vec<(Place, i64)> = match work {
+            Work::Bundle(bundle) => {
+                let read = (self.dealt(&state), moves_of(&bundle.records));
+                if self.outstanding.as_ref() != Some(&read) {
+                    return Ok(Commit::Revoked);
+                }
+                for record in &bundle.records {
+                    answered.push((place(&record.topic, record.partition), record.offset));
+                }
+                let moves = read.1.into_iter();
+                moves
+                    .map(|((topic, partition), (_, to))| (place(&topic, partition), to))
+                    .collect()
+            }
+            Work::Between(generation, positions) => {
+                if *generation != self.generation(&state) {
+                    return Ok(Commit::Revoked);
+                }
+                let positions = positions.iter();
+                positions
+                    .map(|at| (place(&at.topic, at.partition), at.next))
+                    .collect()
+            }
+        };
+        let records = self.log.reserve(&mut state, outputs)?;
+        let accepted = match ending {
+            Ending::Now => true,
+            Ending::Late { accepted } => accepted,
+        };
+        state.pending.push(Pending {
+            transactional_id: self.options.transactional_id.clone(),
+            group: group.clone(),
+            records,
+            offsets,
+            answered,
+            accepted,
+        });
+        if ending != Ending::Now {
+            return Ok(Commit::Rebuild);
+        }
+        let id = &self.options.transactional_id;
+        state.resolve(|pending| pending.transactional_id == *id && pending.group == *group);
+        if matches!(work, Work::Bundle(_)) {
+            self.outstanding = None;
+        }
+        self.log.changed();
+        Ok(Commit::Done)
     }
 }
 
@@ -152,26 +240,13 @@ impl Worker for MemoryWorker {
     }
 
     fn commit(&mut self, bundle: &Bundle, outputs: Vec<NewRecord>) -> Result<Commit, LogError> {
-        let mut state = self.log.state();
-        if self.fenced(&state) {
-            return Ok(Commit::Rebuild);
-        }
-        let moves = moves_of(&bundle.records);
-        let read = (self.dealt(&state), moves);
-        if self.outstanding.as_ref() != Some(&read) {
-            return Ok(Commit::Revoked);
-        }
-        self.log.append_to(&mut state, outputs)?;
-        for ((topic, partition), (_, to)) in read.1 {
-            let place = (self.options.group.clone(), topic, partition);
-            state.offsets.insert(place, to);
-        }
-        self.outstanding = None;
-        Ok(Commit::Done)
+        self.write(&Work::Bundle(bundle), outputs, Ending::Now)
     }
 
     fn assignment(&mut self) -> Result<Assignment, LogError> {
-        let state = self.log.state();
+        let mut state = self.log.state();
+        // As one that waits until they have ended.
+        state.resolve(|pending| pending.group == self.options.group);
         let assigned = |(topic, partition, _): (&Arc<str>, i32, &Partition)| {
             let place = (self.options.group.clone(), topic.clone(), partition);
             Assigned {
@@ -189,12 +264,15 @@ impl Worker for MemoryWorker {
     fn at_end(&mut self, topic: &str, partition: i32) -> Result<bool, LogError> {
         let state = self.log.state();
         let place = (self.options.group.clone(), Arc::from(topic), partition);
-        let next = state.offsets.get(&place).copied().unwrap_or(0);
         let (_, partitions) = state.partitions(topic)?;
         let found = usize::try_from(partition)
             .ok()
             .and_then(|at| partitions.get(at));
-        Ok(found.is_some_and(|partition| next >= partition.end))
+        Ok(found.is_some_and(|partition| {
+            let next = state.offsets.get(&place).copied();
+            let mut rest = partition.from(next.unwrap_or(partition.first()));
+            rest.next().is_none()
+        }))
     }
 
     fn commit_between(
@@ -204,18 +282,20 @@ impl Worker for MemoryWorker {
         outputs: Vec<NewRecord>,
     ) -> Result<Commit, LogError> {
         shiren_log::check_positions(positions)?;
-        let mut state = self.log.state();
-        if self.fenced(&state) {
-            return Ok(Commit::Rebuild);
-        }
-        if generation != self.generation(&state) {
-            return Ok(Commit::Revoked);
-        }
-        self.log.append_to(&mut state, outputs)?;
-        for at in positions {
-            let place = (self.options.group.clone(), at.topic.clone(), at.partition);
-            state.offsets.insert(place, at.next);
-        }
-        Ok(Commit::Done)
+        self.write(&Work::Between(generation, positions), outputs, Ending::Now)
+    }
+
+    fn lag(&mut self) -> Result<Vec<Lag>, LogError> {
+        let state = self.log.state();
+        let lag = |(topic, number, partition): (&Arc<str>, i32, &Partition)| {
+            let place = (self.options.group.clone(), topic.clone(), number);
+            let next = state.offsets.get(&place).copied();
+            Lag {
+                topic: topic.clone(),
+                partition: number,
+                records: partition.from(next.unwrap_or(partition.first())).count() as u64,
+            }
+        };
+        Ok(self.mine(&state)?.into_iter().map(lag).collect())
     }
 }

@@ -11,16 +11,20 @@ pub enum Mutation {
     OutputsDropped,
     /// A commit moves an offset one record too far.
     OffsetSkips,
-    /// A bundle is committed although its partitions are another worker's.
+    /// A bundle is committed later although its partitions are another worker's.
     CommitAfterRevocation,
     /// A record that is read again is decided otherwise.
     RerunDiffers,
-    /// A check that failed is taken for one that passed.
+    /// A case with a check that failed is accepted.
     AcceptOnFailure,
     /// Workers do not see time pass.
     ClockStands,
     /// A bundle takes no heed of its bound of bytes.
     BundleUnbounded,
+    /// A commit leaves out what the ledger remembers.
+    StateNotWritten,
+    /// A verdict has the id of another case's.
+    VerdictIdDiffers,
     /// The library answers that a change is made, and does not keep it.
     ChangeForgotten,
 }
@@ -31,7 +35,7 @@ pub(crate) enum CommitFault {
     Retry,
     UnknownLanded,
     UnknownNotLanded,
-    UnknownLate,
+    UnknownLate { accepted: bool },
     CrashBefore,
     CrashAfter,
     Revoked,
@@ -57,8 +61,10 @@ pub struct Injected {
     pub unknown_landed: u64,
     /// Commits of unknown outcome that were not.
     pub unknown_not_landed: u64,
-    /// Commits that were written after a successor had started.
+    /// Commits of unknown outcome that the coordinator took, and that were visible later.
     pub landed_late: u64,
+    /// Commits of unknown outcome that were open for a while, and then aborted.
+    pub aborted_late: u64,
     /// Workers that died, at any step.
     pub crashes: u64,
     /// Assignments that were dealt anew.
@@ -69,8 +75,12 @@ pub struct Injected {
     pub asks: u64,
     /// Requests that were published again.
     pub duplicates: u64,
+    /// Requests that took the id of another one.
+    pub conflicts: u64,
     /// Verdicts over and above one a case, before deduplication.
     pub verdicts_doubled: u64,
+    /// Cases that ended.
+    pub verdicts: u64,
 }
 
 impl Injected {
@@ -80,11 +90,14 @@ impl Injected {
         self.unknown_landed += other.unknown_landed;
         self.unknown_not_landed += other.unknown_not_landed;
         self.landed_late += other.landed_late;
+        self.aborted_late += other.aborted_late;
         self.crashes += other.crashes;
         self.revocations += other.revocations;
         self.unavailable += other.unavailable;
         self.asks += other.asks;
         self.duplicates += other.duplicates;
+        self.conflicts += other.conflicts;
+        self.verdicts += other.verdicts;
         self.verdicts_doubled += other.verdicts_doubled;
     }
 }
@@ -128,7 +141,7 @@ impl Plan {
         if !state.faulty || state.dice.u8(..100) >= 30 {
             return None;
         }
-        let roll = state.dice.u8(..8);
+        let roll = state.dice.u8(..9);
         let injected = &mut state.injected;
         let (fault, count) = match roll {
             0 => (CommitFault::Retry, &mut injected.retries),
@@ -137,7 +150,14 @@ impl Plan {
                 CommitFault::UnknownNotLanded,
                 &mut injected.unknown_not_landed,
             ),
-            3 => (CommitFault::UnknownLate, &mut injected.landed_late),
+            3 => (
+                CommitFault::UnknownLate { accepted: true },
+                &mut injected.landed_late,
+            ),
+            8 => (
+                CommitFault::UnknownLate { accepted: false },
+                &mut injected.aborted_late,
+            ),
             4 => (CommitFault::CrashBefore, &mut injected.crashes),
             5 => (CommitFault::CrashAfter, &mut injected.crashes),
             6 => (CommitFault::Revoked, &mut injected.revocations),

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use shiren_contract::invariants::Violation;
+use shiren_contract::invariants::{Violation, state_matches_offset};
 use shiren_log::{Log, LogError, TopicSpec, Worker};
 use shiren_runtime::{
-    Clock, Drain, GlobalTable, Options, PolicySource, Runtime, RuntimeError, SegmentOptions, Turn,
-    WorkerBounds, WorkerLoop,
+    Clock, Drain, GlobalTable, Health, Instruments, Options, PolicySource, Runtime, RuntimeError,
+    SegmentOptions, Turn, WatchBounds, WorkerBounds, WorkerLoop,
 };
 use shiren_schemas::records::{Decision, Lane, Mode, Verdict};
 use shiren_schemas::topics::Topic;
@@ -28,6 +28,8 @@ use crate::workload::{Case, TENANT, cases};
 const PARTITIONS: i32 = 3;
 /// Workers of a segment.
 const SLOTS: u32 = 2;
+/// Below what the pictures of two cases take.
+const BUNDLE_MAX_BYTES: usize = 150_000;
 /// Turns with faults, and the most without until all is quiet.
 const FAULTY_TURNS: usize = 150;
 const QUIET_TURNS: usize = 3_000;
@@ -44,12 +46,23 @@ pub struct Run {
     pub violation: Option<Violation>,
 }
 
-/// Layouts: which stages share a worker.
-const LAYOUTS: [&[std::ops::Range<usize>]; 4] = [
-    &[0..9],
-    &[0..2, 2..9],
-    &[0..6, 6..9],
-    &[0..1, 1..2, 2..3, 3..4, 4..5, 5..6, 6..7, 7..8, 8..9],
+/// Layouts: which stages share a worker, the first and one behind the last. A stage that one outside its segment sends
+/// to is the first of its own.
+const LAYOUTS: [&[(usize, usize)]; 4] = [
+    &[(0, 9)],
+    &[(0, 2), (2, 7), (7, 8), (8, 9)],
+    &[(0, 6), (6, 7), (7, 8), (8, 9)],
+    &[
+        (0, 1),
+        (1, 2),
+        (2, 3),
+        (3, 4),
+        (4, 5),
+        (5, 6),
+        (6, 7),
+        (7, 8),
+        (8, 9),
+    ],
 ];
 
 /// The chain of one run.
@@ -109,19 +122,32 @@ fn topics() -> Vec<TopicSpec> {
         Topic::Evidence {
             tenant: tenant.clone(),
         },
-        Topic::DeadLetters { tenant },
+        dead_letters(),
         Topic::Library,
+        Topic::State {
+            stage: CHAIN[0].to_owned(),
+            lane: Lane::Interactive,
+        },
     ];
+    topics.extend(CHAIN.map(|stage| Topic::Attempts {
+        stage: stage.to_owned(),
+    }));
     topics.extend(CHAIN.map(|stage| Topic::Stage {
         stage: stage.to_owned(),
         lane: Lane::Interactive,
     }));
     let spec = |topic: Topic| TopicSpec {
         name: topic.to_string(),
-        partitions: PARTITIONS,
+        partitions: match topic {
+            Topic::Attempts { .. } => 1,
+            _ => PARTITIONS,
+        },
         retention_ms: 86_400_000,
         max_record_bytes: 4 << 20,
-        compacted: topic == Topic::Library,
+        compacted: matches!(
+            topic,
+            Topic::Library | Topic::State { .. } | Topic::Attempts { .. }
+        ),
     };
     topics.into_iter().map(spec).collect()
 }
@@ -133,6 +159,12 @@ pub(crate) fn verdicts() -> Topic {
     }
 }
 
+pub(crate) fn dead_letters() -> Topic {
+    Topic::DeadLetters {
+        tenant: TENANT.to_owned(),
+    }
+}
+
 fn options(site: &Site, segments: Vec<SegmentOptions>, bundle_max_records: usize) -> Options {
     Options {
         chain: CHAIN.map(str::to_owned).to_vec(),
@@ -141,13 +173,22 @@ fn options(site: &Site, segments: Vec<SegmentOptions>, bundle_max_records: usize
         lanes: vec![Lane::Interactive],
         commands_lane: Some(Lane::Interactive),
         bundle_max_records,
-        bundle_max_bytes: 400_000,
+        bundle_max_bytes: BUNDLE_MAX_BYTES,
         poll_max_wait: Duration::ZERO,
         queue_max_bytes: 1 << 24,
         bounds: WorkerBounds {
             commit_max_attempts: 3,
             rebuild_max_attempts: u32::MAX,
             dead_letters_max_consecutive: u32::MAX,
+            dead_letters_max_ratio: 1.0,
+            dead_letters_window_records: 1_000,
+            // A worker that dies here dies by the dice, not by its record.
+            crash_max_attempts: i32::MAX - 1,
+            record_max: Duration::from_secs(600),
+            // A clock that stands is to be found by what it does.
+            clock_max_skew: Duration::from_secs(1 << 40),
+            clock_max_off: Duration::from_secs(1 << 40),
+            tick: Duration::from_millis(10),
             max_resident_mib: u64::MAX,
         },
         policy: PolicySource {
@@ -157,8 +198,13 @@ fn options(site: &Site, segments: Vec<SegmentOptions>, bundle_max_records: usize
         },
         vault: None,
         default_expires_after_ms: 60_000,
+        capture_max_skew_ms: 300_000,
         max_record_bytes: 4 << 20,
         host: "simulation".to_owned(),
+        dead_letters_head_max_bytes: 1 << 10,
+        instruments: Instruments::default(),
+        health: Health::new(),
+        watch: WatchBounds::default(),
     }
 }
 
@@ -168,26 +214,25 @@ impl Chain {
         let clock = time.clone();
         let memory = MemoryLog::new(move || clock.us());
         memory.apply_topics(&topics())?;
-        let log = FaultyLog::new(memory, plan.clone(), mutation);
+        let cases = cases(&site.pictures, seed, !faulty)?;
+        let deadline = |case: &Case| Some((case.id, case.deadline_ms?));
+        let deadlines = cases.iter().filter_map(deadline).collect();
+        let log = FaultyLog::new(memory, plan.clone(), mutation, deadlines);
         let world = site.world(&plan, &time, mutation);
         let clock = match mutation {
             Some(Mutation::ClockStands) => Clock::of(Arc::new(Frozen(time.clone()))),
             _ => Clock::of(Arc::new(time.clone())),
         };
         let layout = LAYOUTS[plan.below(LAYOUTS.len())];
-        let segment = |stages: &std::ops::Range<usize>| SegmentOptions {
-            name: CHAIN[stages.start].to_owned(),
-            stages: CHAIN[stages.clone()]
-                .iter()
-                .map(|s| (*s).to_owned())
-                .collect(),
+        let segment = |&(first, end): &(usize, usize)| SegmentOptions {
+            name: CHAIN[first].to_owned(),
+            stages: CHAIN[first..end].iter().map(|s| (*s).to_owned()).collect(),
             workers: SLOTS,
             first_slot: 0,
         };
         let segments: Vec<SegmentOptions> = layout.iter().map(segment).collect();
         let options = options(site, segments.clone(), 1 + plan.below(5));
-        let registry = registry(site, clock, &world, mutation);
-        let cases = cases(&site.pictures, seed, !faulty)?;
+        let registry = registry(site, clock, &world);
         let slot = |segment| {
             move |index| Slot {
                 segment,
@@ -250,11 +295,8 @@ impl Chain {
             }
             80..85 => {
                 let case = self.plan.below(self.cases.len());
-                if self.published[case] && self.cases[case].pure() {
-                    self.plan.state().injected.duplicates += 1;
-                    self.log
-                        .memory
-                        .append(vec![self.cases[case].record.clone()])?;
+                if self.published[case] {
+                    self.publish_again(case)?;
                 }
             }
             85..92 => {
@@ -300,6 +342,22 @@ impl Chain {
         Ok(true)
     }
 
+    /// The same event once more, or another one under its id.
+    fn publish_again(&mut self, case: usize) -> Result<()> {
+        let conflicts = self.plan.below(3) == 0;
+        let case = &self.cases[case];
+        let mut state = self.plan.state();
+        let record = if conflicts {
+            state.injected.conflicts += 1;
+            case.conflict.clone()
+        } else {
+            state.injected.duplicates += 1;
+            case.record.clone()
+        };
+        drop(state);
+        Ok(self.log.memory.append(vec![record])?)
+    }
+
     fn ended(&self) -> Result<BTreeMap<Id, Verdict>> {
         let mut ended = BTreeMap::new();
         for verdict in self.verdicts()? {
@@ -339,9 +397,17 @@ impl Chain {
         };
         match catch_unwind(AssertUnwindSafe(|| worker.turn(end.as_mut()))) {
             Ok(Ok(Turn::Idle)) => return Ok(false),
-            Ok(Ok(Turn::Rebuild)) | Ok(Err(RuntimeError::Log(LogError::Unavailable { .. }))) => {
+            Ok(Ok(Turn::Rebuild(_)))
+            | Ok(Err(
+                RuntimeError::Timer { .. } | RuntimeError::Log(LogError::Unavailable { .. }),
+            )) => {
                 slot.end = None;
             }
+            Ok(Err(RuntimeError::StateElsewhere {
+                state, committed, ..
+            })) => self
+                .log
+                .violated(state_matches_offset(state, committed).err()),
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return Err(error.into()),
             Err(panic) if panic.is::<Crash>() => slot.die(),
@@ -350,8 +416,14 @@ impl Chain {
         Ok(true)
     }
 
-    pub(crate) fn count_doubled(&self, doubled: u64) {
-        self.plan.state().injected.verdicts_doubled = doubled;
+    pub(crate) fn count_verdicts(&self, ended: u64, doubled: u64) {
+        let mut state = self.plan.state();
+        state.injected.verdicts = ended;
+        state.injected.verdicts_doubled = doubled;
+    }
+
+    pub(crate) fn conflicts(&self) -> u64 {
+        self.plan.state().injected.conflicts
     }
 }
 

@@ -8,27 +8,24 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use shiren_admit::{Admit, QuestionBounds};
 use shiren_authority_verify::AuthorityVerify;
-use shiren_contract::asking::{AskFailure, AskingStage};
-use shiren_contract::library::{Found, SearchAsk};
 use shiren_contract::policies::Policies;
 use shiren_contract::policy::Scene;
-use shiren_contract::stage::{Outcome, StageDescriptor};
 use shiren_contract::still::StillLimits;
 use shiren_decode::Decode;
 use shiren_detect::Detect;
 use shiren_embed::Embed;
 use shiren_enrol::Enrol;
 use shiren_liveness::Liveness;
-use shiren_log::Record;
+use shiren_log::{NewRecord, Record};
 use shiren_match::Match;
 use shiren_models::calibration::Calibration;
 use shiren_models::liveness::PassiveLiveness;
 use shiren_models::liveness::fusion::Fusion;
 use shiren_models::{DetectorOptions, FaceDetector, FaceEmbedder, FaceMesh, Manifest, Recording};
 use shiren_quality::{AttributeModels, Detail, KindLimits, Limits, QualityStage};
-use shiren_runtime::{AskBounds, Clock, Registry};
+use shiren_runtime::{AskBounds, Clock, Registry, StateBounds};
 use shiren_schemas::Wire;
-use shiren_schemas::records::{Decision, ModelRef, Request, RequestKind, TemplateCase};
+use shiren_schemas::records::{CanonicalVerdict, ModelRef, Request, RequestKind, Verdict};
 use shiren_stills::StillDecoder;
 
 use crate::plan::Mutation;
@@ -66,6 +63,11 @@ const ASKS: AskBounds = AskBounds {
     max_calls: 4,
 };
 
+const LEDGER: StateBounds = StateBounds {
+    partition_max_keys: 1_000,
+    partition_max_bytes: 1 << 20,
+};
+
 /// What all runs share.
 pub struct Site {
     manifest: Manifest,
@@ -97,6 +99,7 @@ impl Site {
             allow_extrapolated: Some("simulation".to_owned()),
             allow_advisory: Some("simulation".to_owned()),
             expires_after_ms: 60_000,
+            request_ttl_ms: 86_400_000,
             deadline_ms: None,
             min_face_px: 40,
         };
@@ -116,6 +119,9 @@ impl Site {
         };
         let run =
             crate::simulation::run(&site, 0, None, false).context("the run without faults")?;
+        if let Some(violation) = run.violation {
+            anyhow::bail!("the run without faults: {violation}");
+        }
         site.reference = run.ends;
         site.manifest.recording = Some(recording.playing());
         Ok(site)
@@ -137,12 +143,7 @@ impl Site {
 }
 
 /// The stages, each built anew for every worker.
-pub(crate) fn registry(
-    site: &Site,
-    clock: Clock,
-    world: &World,
-    mutation: Option<Mutation>,
-) -> Registry {
+pub(crate) fn registry(site: &Site, clock: Clock, world: &World) -> Registry {
     let policies = site.policies.clone();
     let admit = shiren_admit::Config {
         kinds: RequestKind::ALL.iter().copied().collect(),
@@ -173,17 +174,12 @@ pub(crate) fn registry(
             .unwrap_or_default(),
     };
     let registry = faces(site, Registry::on_clock(clock))
-        .with(move || Ok(Admit::new(admit.clone())))
+        .with_keyed(LEDGER, move || Ok(Admit::new(admit.clone())))
         .with(|| Ok(Decode::new(Box::new(StillDecoder::new()), LIMITS)))
         .with_asking(port.clone(), ASKS, move || Ok(Enrol::new(model.clone())))
         .with_asking(port.clone(), ASKS, move || {
             Ok(AuthorityVerify::new(verifying.clone()))
         });
-    if mutation == Some(Mutation::AcceptOnFailure) {
-        return registry.with_asking(port, ASKS, move || {
-            Ok(Lenient(Match::new(matching.clone())))
-        });
-    }
     registry.with_asking(port, ASKS, move || Ok(Match::new(matching.clone())))
 }
 
@@ -280,29 +276,6 @@ fn lenient_quality() -> shiren_quality::Config {
     }
 }
 
-/// A mutation: what match does not accept is accepted.
-struct Lenient(Match);
-
-impl AskingStage for Lenient {
-    type Input = TemplateCase;
-    type Ask = SearchAsk;
-    type Reply = Found;
-
-    const DESCRIPTOR: StageDescriptor = <Match as AskingStage>::DESCRIPTOR;
-
-    fn ask(&mut self, input: &TemplateCase) -> Option<SearchAsk> {
-        self.0.ask(input)
-    }
-
-    fn decide(&mut self, input: TemplateCase, reply: Option<Result<Found, AskFailure>>) -> Outcome {
-        let mut outcome = self.0.decide(input, reply);
-        if let Outcome::Terminal(terminal) = &mut outcome {
-            terminal.decision = Decision::Accept;
-        }
-        outcome
-    }
-}
-
 /// A mutation: a request that is read again asks for another scene.
 pub(crate) fn mark(records: &mut [Record], again: &[bool]) {
     for (record, again) in records.iter_mut().zip(again) {
@@ -315,6 +288,18 @@ pub(crate) fn mark(records: &mut [Record], again: &[bool]) {
             if let Ok(value) = request.encode() {
                 record.value = Some(Bytes::from(value));
             }
+        }
+    }
+}
+
+/// A mutation of each verdict among the outputs.
+pub(crate) fn mutate_verdicts(outputs: &mut [NewRecord], mutate: impl Fn(&mut CanonicalVerdict)) {
+    let topic = crate::simulation::verdicts().to_string();
+    for record in outputs.iter_mut().filter(|record| *record.topic == *topic) {
+        let verdict = record.value.as_deref().map(Verdict::decode);
+        if let Some(Ok(mut verdict)) = verdict {
+            mutate(&mut verdict.canonical);
+            record.value = verdict.encode().ok().map(Bytes::from);
         }
     }
 }

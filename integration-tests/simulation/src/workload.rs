@@ -63,6 +63,8 @@ pub(crate) struct Case {
     pub(crate) id: Id,
     pub(crate) kind: RequestKind,
     pub(crate) record: NewRecord,
+    /// Another event under the same id.
+    pub(crate) conflict: NewRecord,
     /// Published once this one has its verdict.
     pub(crate) after: Option<usize>,
     pub(crate) deadline_ms: Option<i32>,
@@ -127,16 +129,24 @@ fn case(request: &Request, after: Option<usize>, promise: Option<Promise>) -> Re
         }
     };
     let topic = topic.to_string();
+    let record = |request: &Request| {
+        anyhow::Ok(NewRecord {
+            topic: Arc::from(topic.as_str()),
+            partition: None,
+            key: Bytes::from(key.clone()),
+            value: Some(Bytes::from(request.encode()?)),
+            headers: Vec::new(),
+        })
+    };
+    let other = Request {
+        device_risk: Some(vec![1]),
+        ..request.clone()
+    };
     Ok(Case {
         id: ids::case(&topic, &request.request_id),
         kind: request.kind,
-        record: NewRecord {
-            topic: Arc::from(topic),
-            partition: None,
-            key: Bytes::from(key),
-            value: Bytes::from(request.encode()?),
-            headers: Vec::new(),
-        },
+        record: record(request)?,
+        conflict: record(&other)?,
         after,
         deadline_ms: request.deadline_ms,
         promise,
