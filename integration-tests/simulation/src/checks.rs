@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use shiren_contract::codes;
 use shiren_contract::invariants::{
-    self, ONE_TERMINAL_PER_CASE, STATE_MATCHES_OFFSET, Seen, Terminals, Violation,
+    self, ONE_TERMINAL_PER_CASE, STATE_MATCHES_OFFSET, Seen, Terminals, Violation, asked_once,
     no_accept_on_failure, no_verdict_past_deadline, state_matches_offset, verdict_of_its_case,
 };
 use shiren_schemas::records::{DeadLetter, Decision, LibraryChange, LibraryOperation, Verdict};
@@ -22,6 +22,9 @@ pub(crate) fn all(chain: &Chain, reference: &Ends) -> Result<(Ends, Option<Viola
     let mut violation = terminals(chain, &verdicts, reference, &mut ends).err();
     violation = violation.or(promises(chain, &ends).err());
     violation = violation.or(conflicts(chain)?);
+    for (case, times) in chain.world.asked() {
+        violation = violation.or(asked_once(case, times).err());
+    }
     let truth = truth(chain)?;
     violation = violation.or(state(chain, &truth).err());
     Ok((ends, violation))

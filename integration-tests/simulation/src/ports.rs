@@ -35,6 +35,10 @@ struct Enrolled {
 #[derive(Clone)]
 pub(crate) struct World {
     libraries: Arc<Mutex<BTreeMap<Id, Library>>>,
+    /// How often the authority was asked, by case.
+    asked: Arc<Mutex<BTreeMap<Id, u64>>>,
+    /// The authority must not be asked the same twice.
+    once: bool,
     plan: Plan,
     time: SimulatedTime,
     metric: Metric,
@@ -47,13 +51,26 @@ impl World {
         time: SimulatedTime,
         metric: Metric,
         mutation: Option<Mutation>,
+        once: bool,
     ) -> Self {
         Self {
             libraries: Arc::default(),
+            asked: Arc::default(),
+            once,
             plan,
             time,
             metric,
             mutation,
+        }
+    }
+
+    /// How often the authority was asked, by case, where it must not be asked the same twice.
+    pub(crate) fn asked(&self) -> BTreeMap<Id, u64> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.once {
+            asked.clone()
+        } else {
+            BTreeMap::new()
         }
     }
 
@@ -226,10 +243,18 @@ impl Port<SearchAsk, Found> for World {
 impl Port<VerifyAsk, Verified> for World {
     fn ask(&self, asks: &[&VerifyAsk], _: Instant) -> Vec<Result<Verified, AskFailure>> {
         let down = AskFailure::transient(codes::AUTHORITY_UNAVAILABLE, "simulated");
+        for ask in asks {
+            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            *asked.entry(ask.case).or_default() += 1;
+        }
         self.answer(asks, &down, |_| Verified {
             source: "simulator".to_owned(),
             identity: IdentityReply::Agrees,
             portrait: PortraitFound::Score(0.99),
         })
+    }
+
+    fn may_repeat(&self) -> bool {
+        !self.once
     }
 }

@@ -124,11 +124,11 @@ fn topics() -> Vec<TopicSpec> {
         },
         dead_letters(),
         Topic::Library,
-        Topic::State {
-            stage: CHAIN[0].to_owned(),
-            lane: Lane::Interactive,
-        },
     ];
+    topics.extend([CHAIN[0], CHAIN[8]].map(|stage| Topic::State {
+        stage: stage.to_owned(),
+        lane: Lane::Interactive,
+    }));
     topics.extend(CHAIN.map(|stage| Topic::Attempts {
         stage: stage.to_owned(),
     }));
@@ -218,7 +218,8 @@ impl Chain {
         let deadline = |case: &Case| Some((case.id, case.deadline_ms?));
         let deadlines = cases.iter().filter_map(deadline).collect();
         let log = FaultyLog::new(memory, plan.clone(), mutation, deadlines);
-        let world = site.world(&plan, &time, mutation);
+        let once = plan.below(2) == 0;
+        let world = site.world(&plan, &time, mutation, once);
         let clock = match mutation {
             Some(Mutation::ClockStands) => Clock::of(Arc::new(Frozen(time.clone()))),
             _ => Clock::of(Arc::new(time.clone())),

@@ -23,7 +23,7 @@ use shiren_models::liveness::PassiveLiveness;
 use shiren_models::liveness::fusion::Fusion;
 use shiren_models::{DetectorOptions, FaceDetector, FaceEmbedder, FaceMesh, Manifest, Recording};
 use shiren_quality::{AttributeModels, Detail, KindLimits, Limits, QualityStage};
-use shiren_runtime::{AskBounds, Clock, Registry, StateBounds};
+use shiren_runtime::{AskBounds, Clock, IntentBounds, Registry, StateBounds};
 use shiren_schemas::Wire;
 use shiren_schemas::records::{CanonicalVerdict, ModelRef, Request, RequestKind, Verdict};
 use shiren_stills::StillDecoder;
@@ -51,6 +51,11 @@ const LIMITS: StillLimits = StillLimits {
     max_side_px: 2_000,
     min_side_px: 32,
     decode_max_ms: 10_000,
+};
+
+const INTENTS: IntentBounds = IntentBounds {
+    state: LEDGER,
+    ttl: Duration::from_secs(3_600),
 };
 
 const ASKS: AskBounds = AskBounds {
@@ -132,12 +137,14 @@ impl Site {
         plan: &crate::plan::Plan,
         time: &crate::time::SimulatedTime,
         mutation: Option<Mutation>,
+        once: bool,
     ) -> World {
         World::new(
             plan.clone(),
             time.clone(),
             self.calibration.metric,
             mutation,
+            once,
         )
     }
 }
@@ -177,7 +184,7 @@ pub(crate) fn registry(site: &Site, clock: Clock, world: &World) -> Registry {
         .with_keyed(LEDGER, move || Ok(Admit::new(admit.clone())))
         .with(|| Ok(Decode::new(Box::new(StillDecoder::new()), LIMITS)))
         .with_asking(port.clone(), ASKS, move || Ok(Enrol::new(model.clone())))
-        .with_asking(port.clone(), ASKS, move || {
+        .with_asking_once(port.clone(), ASKS, INTENTS, move || {
             Ok(AuthorityVerify::new(verifying.clone()))
         });
     registry.with_asking(port, ASKS, move || Ok(Match::new(matching.clone())))

@@ -32,6 +32,7 @@ invariants! {
     VERDICT_OF_ITS_CASE "verdict_of_its_case" "A verdict's id is the one that its case id gives.";
     OFFSETS_NEVER_SKIP "offsets_never_skip" "The records of a partition are processed in their order, from the committed offset on, none left out and none again after its commit.";
     STATE_MATCHES_OFFSET "state_matches_offset" "State that was restored is that of the committed offset: neither ahead of it nor behind.";
+    ASKED_ONCE "asked_once" "A case is asked once where its authority must not be asked the same twice.";
     MEMORY_WITHIN_BUDGET "memory_within_budget" "A process holds no more memory than runtime.max_resident_mib.";
 }
 
@@ -226,6 +227,16 @@ impl Terminals {
         }
         Ok(())
     }
+}
+
+/// [`ASKED_ONCE`]: how often a case was asked.
+///
+/// # Errors
+/// More than once.
+pub fn asked_once(case: Id, times: u64) -> Result<(), Violation> {
+    holds(ASKED_ONCE, times <= 1, || {
+        format!("case {case} was asked {times} times")
+    })
 }
 
 /// [`OFFSETS_NEVER_SKIP`] of the partitions that one worker reads under one assignment.

@@ -120,6 +120,9 @@ fn state_and_memory() {
     assert_eq!(state_matches_offset(Some(4), Some(4)), Ok(()));
     assert!(state_matches_offset(Some(5), Some(4)).is_err());
     assert!(state_matches_offset(None, Some(4)).is_err());
+    assert_eq!(asked_once(Id([7; 16]), 1), Ok(()));
+    let twice = asked_once(Id([7; 16]), 2).unwrap_err();
+    assert_eq!(twice.invariant, ASKED_ONCE);
     assert_eq!(memory_within_budget(4, 4), Ok(()));
     let over = memory_within_budget(5, 4).unwrap_err();
     assert_eq!(
