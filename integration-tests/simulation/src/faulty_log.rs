@@ -219,6 +219,10 @@ impl FaultyWorker {
         mut outputs: Vec<NewRecord>,
         ending: Ending,
     ) -> Result<Commit, LogError> {
+        let between = matches!(work, Work::Between(..));
+        if between && self.log.mutation == Some(Mutation::IntentNotWritten) {
+            outputs.clear();
+        }
         let (Some(mutation), Work::Bundle(bundle)) = (self.log.mutation, work) else {
             let done = self.inner.write(work, outputs, ending)?;
             self.log.take_landed();

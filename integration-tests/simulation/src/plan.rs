@@ -23,6 +23,8 @@ pub enum Mutation {
     BundleUnbounded,
     /// A commit leaves out what the ledger remembers.
     StateNotWritten,
+    /// A commit before an ask says that it is done, and keeps nothing.
+    IntentNotWritten,
     /// A verdict has the id of another case's.
     VerdictIdDiffers,
     /// The library answers that a change is made, and does not keep it.

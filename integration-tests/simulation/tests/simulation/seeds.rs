@@ -123,3 +123,8 @@ fn state_that_is_not_written_is_found() {
 fn a_verdict_of_another_case_is_found() {
     finds(Mutation::VerdictIdDiffers, "verdict_of_its_case");
 }
+
+#[test]
+fn an_intent_that_is_not_written_is_found() {
+    finds(Mutation::IntentNotWritten, "asked_once");
+}
