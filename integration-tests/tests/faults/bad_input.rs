@@ -35,7 +35,6 @@ fn a_stage_that_gets_nothing_but_bad_input_stops_at_its_limit() {
         .publish((0..bad).map(unreadable).collect())
         .unwrap();
     row.injected(bad, "a record that cannot be read");
-    run::publish(log, &requests);
     let mut stops = 0;
     let mut alerted: f64 = 0.0;
     loop {
@@ -49,11 +48,8 @@ fn a_stage_that_gets_nothing_but_bad_input_stops_at_its_limit() {
         alerted = alerted.max(dead_letters_told(&mut worker));
         let said = worker.await_failure();
         assert!(said.contains("dead_letters_over_limit"), "{said}");
-        let now = case_reader::dead_letters(log, "default").unwrap().len();
-        assert!(
-            (limit..=limit + 16).contains(&(now - dead - 1)) || now - dead > limit,
-            "{now} {dead}"
-        );
+        let more = case_reader::dead_letters(log, "default").unwrap().len() - dead;
+        assert!(more > limit, "{more} dead letters");
         stops += 1;
     }
     row.note(format!(
@@ -61,6 +57,7 @@ fn a_stage_that_gets_nothing_but_bad_input_stops_at_its_limit() {
         shiren_dead_letters_total was seen at {alerted} before"
     ));
     assert!(stops > 0 && alerted > 0.0, "{stops} {alerted}");
+    run::publish(log, &requests);
     let worker = cluster.start_worker("front", 0);
     row.compare(log, &expected);
     worker.drain();

@@ -170,14 +170,22 @@ fn killed_at_each_step_in_a_stage_of_each_kind_every_case_ends_once() {
         threads.map(|(stage, deaths)| (stage, deaths.join().unwrap()))
     });
     for (stage, deaths) in &ends {
-        let Deaths { points, longest, .. } = deaths;
+        let Deaths {
+            points, longest, ..
+        } = deaths;
         let what = format!("signal 9 in {stage}: {}", points.join(", "));
         row.injected(1 + points.len(), what);
-        row.recovered(format!("a death in {stage}: partitions assigned again"), *longest);
+        row.recovered(
+            format!("a death in {stage}: partitions assigned again"),
+            *longest,
+        );
         assert!(*longest <= RESUMED_MAX, "{stage}: {longest:?}");
     }
     row.compare(cluster.log.as_ref(), expected);
-    for worker in others.into_iter().chain(ends.map(|(_, deaths)| deaths.last)) {
+    for worker in others
+        .into_iter()
+        .chain(ends.map(|(_, deaths)| deaths.last))
+    {
         worker.drain();
     }
     row.end();

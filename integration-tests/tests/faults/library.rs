@@ -200,6 +200,9 @@ fn a_library_of_another_dimension_answers_nobody() {
     let log = site.open_log().unwrap();
     let (ends, _) = run::beside(&site, &log, || {
         let mut client = Client::new(&log, "wrong");
+        // Its models are loaded then: the searches have deadlines.
+        run::publish(log.as_ref(), &events::requests(&site.home, OTHERS));
+        let _ = run::verdicts(log.as_ref(), OTHERS);
         let library = shiren_schemas::ids::case("a library", "that nobody made");
         let searched = client.publish(searches("wrong", library));
         row.injected(
@@ -207,7 +210,6 @@ fn a_library_of_another_dimension_answers_nobody() {
             format!("search of a library whose templates have {DIMENSION} numbers"),
         );
         let ends = client.ends(&searched);
-        run::publish(log.as_ref(), &events::requests(&site.home, OTHERS));
         row.await_verdicts(log.as_ref(), ASKING + OTHERS);
         ends
     });
