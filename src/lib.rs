@@ -23,6 +23,7 @@ mod performance_page;
 pub mod policy;
 mod presentations;
 pub mod register;
+mod reliability_page;
 pub mod requests;
 pub mod search_reach;
 pub mod site;

@@ -96,7 +96,7 @@ fn targets(measured: &[Option<Measurement>]) -> String {
 }
 
 /// When, where, on what and under which load.
-fn conditions(measured: &Measurement) -> String {
+pub(crate) fn conditions(measured: &Measurement) -> String {
     let machine = &measured.machine;
     let commit = match measured.commit.strip_suffix("-dirty") {
         Some(commit) => format!("`{commit}` with changes that were not committed"),

@@ -1,4 +1,4 @@
-//! A real Apache Kafka for tests: one node, broker and controller in one, on free loopback ports.
+//! A real Apache Kafka for tests, on free loopback ports: one node, or three; each is broker and controller in one.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
@@ -9,28 +9,46 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::processes::signal;
+
 /// Longest wait until the broker accepts connections.
 const START_MAX_WAIT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Starts the broker, names its process, and kills it when the test's end of the pipe closes:
-/// that happens however the test ends.
+/// that happens however the test ends. Ends as the broker did.
 const SUPERVISOR: &str = r#"
-"$@" </dev/null >"$LOG" 2>&1 &
+"$@" </dev/null >>"$LOG" 2>&1 &
 echo $!
 read -r _
 kill -9 $! 2>/dev/null
 wait $! 2>/dev/null
-exit 0
+exit $?
 "#;
 
-/// A running broker. It is killed, and its data removed, when this is dropped.
+/// What a shell says of a process that SIGKILL has ended.
+const KILLED: i32 = 128 + 9;
+
+/// A broker, running or killed. Its process is killed, and its data removed, when this is dropped.
 pub struct Broker {
+    /// Of the running process.
+    process: Option<Process>,
+    port: u16,
+    heap_max_mib: u32,
+    data: TempDir,
+}
+
+struct Process {
     supervisor: Child,
     /// Process id of the broker itself.
     pid: u32,
+}
+
+/// A further listener, which tells clients to come by another port.
+#[derive(Clone, Copy)]
+struct Proxied {
     port: u16,
-    data: TempDir,
+    advertised: u16,
 }
 
 impl Broker {
@@ -41,37 +59,84 @@ impl Broker {
     /// does not come up; its log is in the message.
     #[must_use]
     pub fn start() -> Self {
+        Self::alone(None)
+    }
+
+    /// As [`Broker::start`]; it listens on a second port too, and sends those who come by it to the port `advertised`,
+    /// where a proxy is to stand. The second port is returned.
+    ///
+    /// # Panics
+    /// As [`Broker::start`].
+    #[must_use]
+    pub fn behind(advertised: u16) -> (Self, u16) {
+        let [port] = free_ports();
+        let proxied = Proxied { port, advertised };
+        (Self::alone(Some(proxied)), port)
+    }
+
+    fn alone(proxied: Option<Proxied>) -> Self {
         let libs = libs();
-        let data = tempfile::tempdir().expect("a temporary folder");
         let [port, controller] = free_ports();
-        let config = data.path().join("server.properties");
-        std::fs::write(&config, properties(port, controller, data.path())).expect("written");
-        format(&libs, &config);
-        let log = data.path().join("broker.log");
-        let mut supervisor = Command::new("sh")
-            .args(["-c", SUPERVISOR, "sh"])
-            .args(java(
-                &libs,
-                &["-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"],
-            ))
-            .arg("kafka.Kafka")
-            .arg(&config)
-            .env("LOG", &log)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("sh starts");
-        let mut pid = String::new();
-        let named = supervisor.stdout.take().expect("piped");
-        BufReader::new(named).read_line(&mut pid).expect("a line");
-        let mut broker = Self {
-            supervisor,
-            pid: pid.trim().parse().expect("a process id"),
+        let node = Node {
+            id: 1,
             port,
-            data,
+            controller,
+            voters: format!("127.0.0.1:{controller}"),
+            nodes: 1,
+            proxied,
         };
-        broker.await_port();
+        let mut broker = Self::prepare(&node, 512);
+        broker.format(&libs, &random_uuid(&libs), None);
+        broker.restart();
         broker
+    }
+
+    /// Starts three brokers that are controllers, too: every partition on all three, acknowledged by two.
+    ///
+    /// # Panics
+    /// As [`Broker::start`].
+    #[must_use]
+    pub fn three() -> Vec<Self> {
+        let libs = libs();
+        let ports: [u16; 6] = free_ports();
+        let (ports, controllers) = ports.split_at(3);
+        let voters: Vec<_> = controllers
+            .iter()
+            .map(|q| format!("127.0.0.1:{q}"))
+            .collect();
+        let node = |id: usize| Node {
+            id: id + 1,
+            port: ports[id],
+            controller: controllers[id],
+            voters: voters.join(","),
+            nodes: 3,
+            proxied: None,
+        };
+        let mut brokers: Vec<_> = (0..3).map(|id| Self::prepare(&node(id), 256)).collect();
+        let cluster = random_uuid(&libs);
+        let folders = [(); 3].map(|()| random_uuid(&libs));
+        let all = voters.iter().zip(&folders).enumerate();
+        let first: Vec<_> = all
+            .map(|(id, (at, folder))| format!("{}@{at}:{folder}", id + 1))
+            .collect();
+        for broker in &mut brokers {
+            broker.format(&libs, &cluster, Some(&first.join(",")));
+            broker.launch();
+        }
+        brokers.iter_mut().for_each(Self::await_port);
+        brokers
+    }
+
+    fn prepare(node: &Node, heap_max_mib: u32) -> Self {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let text = properties(node, data.path());
+        std::fs::write(data.path().join("server.properties"), text).expect("written");
+        Self {
+            process: None,
+            port: node.port,
+            heap_max_mib,
+            data,
+        }
     }
 
     /// `host:port` for clients.
@@ -80,17 +145,71 @@ impl Broker {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Process id of the broker, for tests that stop or kill it.
+    /// Process id of the broker, for tests that stop it.
+    ///
+    /// # Panics
+    /// When it was killed.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.process.as_ref().expect("it runs").pid
     }
 
-    fn await_port(&mut self) {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+    /// Kills it, as the kernel would, and waits until nobody answers at its port.
+    ///
+    /// # Panics
+    /// When it does not run, or has ended otherwise before.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().expect("it runs");
+        signal(process.pid, "KILL");
+        drop(process.supervisor.stdin.take());
+        let ended = process.supervisor.wait().expect("its end");
+        assert_eq!(ended.code(), Some(KILLED), "the broker ended before");
+        let answer = TcpStream::connect_timeout(&self.address(), LOOK_EVERY);
+        assert!(answer.is_err(), "somebody listens at the broker's port");
+    }
+
+    /// Starts it again with the data that it has, and waits until it accepts connections.
+    ///
+    /// # Panics
+    /// When it does not come up; its log is in the message.
+    pub fn restart(&mut self) {
+        self.launch();
+        self.await_port();
+    }
+
+    /// Starts the process without waiting for it.
+    ///
+    /// # Panics
+    /// When it runs already.
+    pub fn launch(&mut self) {
+        assert!(self.process.is_none(), "it runs already");
+        let heap = format!("-Xmx{}m", self.heap_max_mib);
+        let log_level = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
+        let mut supervisor = Command::new("sh")
+            .args(["-c", SUPERVISOR, "sh"])
+            .args(java(&libs(), &[&heap, log_level]))
+            .arg("kafka.Kafka")
+            .arg(self.data.path().join("server.properties"))
+            .env("LOG", self.data.path().join("broker.log"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sh starts");
+        let mut pid = String::new();
+        let named = supervisor.stdout.take().expect("piped");
+        BufReader::new(named).read_line(&mut pid).expect("a line");
+        let pid = pid.trim().parse().expect("a process id");
+        self.process = Some(Process { supervisor, pid });
+    }
+
+    /// Waits until it accepts connections.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn await_port(&mut self) {
         let deadline = Instant::now() + START_MAX_WAIT;
-        while TcpStream::connect_timeout(&address, LOOK_EVERY).is_err() {
-            let gone = !Path::new(&format!("/proc/{}", self.pid)).exists();
+        while TcpStream::connect_timeout(&self.address(), LOOK_EVERY).is_err() {
+            let gone = !Path::new(&format!("/proc/{}", self.pid())).exists();
             if gone || Instant::now() > deadline {
                 let log = std::fs::read_to_string(self.data.path().join("broker.log"));
                 panic!("Kafka did not start:\n{}", log.unwrap_or_default());
@@ -98,13 +217,31 @@ impl Broker {
             std::thread::sleep(LOOK_EVERY);
         }
     }
+
+    fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    fn format(&self, libs: &Path, cluster: &str, controllers: Option<&str>) {
+        let config = self.data.path().join("server.properties");
+        let config = config.to_str().expect("a plain path");
+        let first = match controllers {
+            Some(all) => vec!["--initial-controllers", all],
+            None => vec!["--standalone"],
+        };
+        let common = ["format", "-t", cluster, "-c", config];
+        storage_tool(libs, &[common.as_slice(), &first].concat());
+    }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
+        let Some(mut process) = self.process.take() else {
+            return;
+        };
         // Closing the pipe is the sign for the supervisor.
-        drop(self.supervisor.stdin.take());
-        let ended = self.supervisor.wait();
+        drop(process.supervisor.stdin.take());
+        let ended = process.supervisor.wait();
         assert!(ended.is_ok(), "the broker's supervisor is lost: {ended:?}");
     }
 }
@@ -134,39 +271,66 @@ fn java(libs: &Path, options: &[&str]) -> Vec<String> {
     command
 }
 
-/// Two ports that were free a moment ago.
-fn free_ports() -> [u16; 2] {
-    let listen = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    [0, 1]
+/// Ports that were free a moment ago.
+fn free_ports<const N: usize>() -> [u16; N] {
+    let listen = |()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    [(); N]
         .map(listen)
         .map(|listener| listener.local_addr().expect("bound").port())
 }
 
-fn properties(port: u16, controller: u16, data: &Path) -> String {
+/// What a broker is told of itself and of the others.
+struct Node {
+    id: usize,
+    port: u16,
+    controller: u16,
+    /// `host:port` of all controllers.
+    voters: String,
+    nodes: usize,
+    proxied: Option<Proxied>,
+}
+
+impl Node {
+    /// Where it listens, what it tells clients, and how.
+    fn listeners(&self) -> [(&'static str, String); 3] {
+        let (port, controller) = (self.port, self.controller);
+        let mut own = format!("PLAINTEXT://127.0.0.1:{port}");
+        let mut told = own.clone();
+        if let Some(Proxied { port, advertised }) = self.proxied {
+            own += &format!(",PROXIED://127.0.0.1:{port}");
+            told += &format!(",PROXIED://127.0.0.1:{advertised}");
+        }
+        let map = "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT";
+        [
+            (
+                "listeners",
+                format!("{own},CONTROLLER://127.0.0.1:{controller}"),
+            ),
+            ("advertised.listeners", told),
+            ("listener.security.protocol.map", map.to_owned()),
+        ]
+    }
+}
+
+fn properties(node: &Node, data: &Path) -> String {
     let mut text = String::new();
     let data = data.join("data");
-    for (name, value) in [
+    let copies = node.nodes.to_string();
+    let in_sync = node.nodes.div_ceil(2).to_string();
+    let own = [
         ("process.roles", "broker,controller".into()),
-        ("node.id", "1".into()),
-        (
-            "listeners",
-            format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"),
-        ),
-        (
-            "advertised.listeners",
-            format!("PLAINTEXT://127.0.0.1:{port}"),
-        ),
+        ("node.id", node.id.to_string()),
+        ("inter.broker.listener.name", "PLAINTEXT".into()),
         ("controller.listener.names", "CONTROLLER".into()),
-        (
-            "controller.quorum.bootstrap.servers",
-            format!("127.0.0.1:{controller}"),
-        ),
+        ("controller.quorum.bootstrap.servers", node.voters.clone()),
         ("log.dirs", data.display().to_string()),
         ("auto.create.topics.enable", "false".into()),
-        ("offsets.topic.replication.factor", "1".into()),
+        ("default.replication.factor", copies.clone()),
+        ("min.insync.replicas", in_sync.clone()),
+        ("offsets.topic.replication.factor", copies.clone()),
         ("offsets.topic.num.partitions", "4".into()),
-        ("transaction.state.log.replication.factor", "1".into()),
-        ("transaction.state.log.min.isr", "1".into()),
+        ("transaction.state.log.replication.factor", copies),
+        ("transaction.state.log.min.isr", in_sync),
         ("transaction.state.log.num.partitions", "4".into()),
         ("group.initial.rebalance.delay.ms", "0".into()),
         ("message.max.bytes", "16777216".into()),
@@ -182,29 +346,34 @@ fn properties(port: u16, controller: u16, data: &Path) -> String {
         ("log.cleaner.backoff.ms", "200".into()),
         ("log.cleaner.min.cleanable.ratio", "0.001".into()),
         ("log.roll.ms", "3000".into()),
-    ] {
+    ];
+    for (name, value) in node.listeners().into_iter().chain(own) {
         writeln!(text, "{name}={value}").expect("writing to a string");
     }
     text
 }
 
-fn format(libs: &Path, config: &Path) {
-    let tool = |arguments: &[&str]| -> Output {
-        let command = java(libs, &[]);
-        let output = Command::new(&command[0])
-            .args(&command[1..])
-            .arg("kafka.tools.StorageTool")
-            .args(arguments)
-            .output()
-            .expect("java starts");
-        assert!(
-            output.status.success(),
-            "Kafka's StorageTool failed:\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        output
-    };
-    let uuid = String::from_utf8(tool(&["random-uuid"]).stdout).expect("text");
-    let config = config.to_str().expect("a plain path");
-    tool(&["format", "--standalone", "-t", uuid.trim(), "-c", config]);
+fn random_uuid(libs: &Path) -> String {
+    let output = storage_tool(libs, &["random-uuid"]);
+    String::from_utf8(output.stdout)
+        .expect("text")
+        .trim()
+        .to_owned()
+}
+
+/// Runs Kafka's StorageTool.
+fn storage_tool(libs: &Path, arguments: &[&str]) -> Output {
+    let command = java(libs, &[]);
+    let output = Command::new(&command[0])
+        .args(&command[1..])
+        .arg("kafka.tools.StorageTool")
+        .args(arguments)
+        .output()
+        .expect("java starts");
+    assert!(
+        output.status.success(),
+        "Kafka's StorageTool failed:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
 }

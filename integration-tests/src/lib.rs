@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, reason = "test code: a panic is how it speaks")]
 
 pub mod broker;
+pub mod cluster;
 pub mod collector;
 pub mod dice;
 pub mod events;
@@ -10,6 +11,7 @@ pub mod libraries;
 pub mod poison;
 pub mod policy;
 pub mod processes;
+pub mod proxy;
 pub mod run;
 pub mod site;
 pub mod status;

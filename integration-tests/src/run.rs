@@ -77,15 +77,30 @@ pub fn segments_beside<T>(
 pub const EVENTS: usize = 200;
 
 /// What every layout and every disturbed run must come to: the canonical verdicts of the first
-/// `count` of the [`EVENTS`] events, of an undisturbed run on the embedded log, all in one.
-/// It is made once for all tests of a program.
+/// `count` of the [`EVENTS`] events, of an undisturbed run.
 ///
 /// # Panics
 /// When the run fails.
 #[must_use]
 pub fn undisturbed(count: usize) -> BTreeMap<String, String> {
-    static CANONICAL: OnceLock<BTreeMap<String, String>> = OnceLock::new();
-    let all = CANONICAL.get_or_init(|| {
+    let mut first = canonical(undisturbed_verdicts());
+    first.retain(|event, _| {
+        let number = event.strip_prefix("event-").and_then(|n| n.parse().ok());
+        number.is_some_and(|number: usize| number < count)
+    });
+    assert_eq!(first.len(), count);
+    first
+}
+
+/// The verdicts of the [`EVENTS`] events, of an undisturbed run on the embedded log, all in one.
+/// It is made once for all tests of a program.
+///
+/// # Panics
+/// When the run fails.
+#[must_use]
+pub fn undisturbed_verdicts() -> &'static [Verdict] {
+    static VERDICTS: OnceLock<Vec<Verdict>> = OnceLock::new();
+    VERDICTS.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let site = site::embedded(folder.path(), &[site::LARGE_FACES]);
         let log = site.open_log().expect("a log");
@@ -93,15 +108,8 @@ pub fn undisturbed(count: usize) -> BTreeMap<String, String> {
         publish(log.as_ref(), &events::requests(&site.home, EVENTS));
         let (verdicts, summary) = beside(&site, &log, || verdicts(log.as_ref(), EVENTS));
         assert_eq!((summary.verdicts, summary.dead_letters), (200, 0));
-        canonical(&verdicts)
-    });
-    let mut first = all.clone();
-    first.retain(|event, _| {
-        let number = event.strip_prefix("event-").and_then(|n| n.parse().ok());
-        number.is_some_and(|number: usize| number < count)
-    });
-    assert_eq!(first.len(), count);
-    first
+        verdicts
+    })
 }
 
 /// Exactly `count` verdicts, none twice.

@@ -100,7 +100,16 @@ impl Scrape {
     /// When it is not there, or cannot be read.
     #[must_use]
     pub fn of(address: &str) -> Self {
-        let (code, text) = get(address, "/metrics");
+        Self::while_there(address).expect("an answer")
+    }
+
+    /// As [`Scrape::of`]; `None` once nobody answers.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    #[must_use]
+    pub fn while_there(address: &str) -> Option<Self> {
+        let (code, text) = try_get(&Client::new(), address, "/metrics")?;
         assert_eq!(code, 200, "{text}");
         let kind = |line: &str| {
             let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
@@ -109,10 +118,10 @@ impl Scrape {
         let samples = text
             .lines()
             .filter(|l| !l.is_empty() && !l.starts_with('#'));
-        Self {
+        Some(Self {
             kinds: text.lines().filter_map(kind).collect(),
             samples: samples.map(sample).collect(),
-        }
+        })
     }
 
     /// Metrics and what each is.

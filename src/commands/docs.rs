@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use super::print_line;
-use crate::{codes, metrics_page, performance_page, topics_page};
+use crate::{codes, metrics_page, performance_page, reliability_page, topics_page};
 
 #[derive(Subcommand)]
 pub(crate) enum DocsCommand {
@@ -23,7 +23,7 @@ pub(crate) struct DocsArgs {
     /// Folder of the pages
     #[arg(long, default_value = "docs")]
     dir: PathBuf,
-    /// Folder of the benches' results, from which one page is made
+    /// Folder of what was measured, from which two pages are made
     #[arg(long, default_value = "benches/results")]
     results: PathBuf,
 }
@@ -53,11 +53,12 @@ pub(crate) fn docs(command: &DocsCommand) -> anyhow::Result<ExitCode> {
 }
 
 /// The generated pages: file name and text.
-fn pages(results: &Path) -> anyhow::Result<[(&'static str, String); 5]> {
+fn pages(results: &Path) -> anyhow::Result<[(&'static str, String); 6]> {
     Ok([
         ("errors.md", errors()),
         ("metrics.md", metrics_page::markdown()),
         ("performance.md", performance_page::markdown(results)?),
+        ("reliability.md", reliability_page::markdown(results)?),
         ("topics.md", topics_page::markdown()),
         ("topology.md", shiren_topology::settings_markdown()),
     ])

@@ -4,7 +4,7 @@ use shiren_integration_tests::processes::Worker;
 use shiren_integration_tests::run::EVENTS;
 use shiren_integration_tests::{events, processes, run, site};
 
-use crate::Cluster;
+use shiren_integration_tests::cluster::Cluster;
 
 /// Drains all processes; how many records they processed.
 fn drain(workers: Vec<Worker>) -> Vec<u64> {
@@ -49,25 +49,6 @@ fn two_detect_workers_agree_with_one() {
     let reached_detect = EVENTS - in_decode.count();
     assert_eq!(first.records + second.records, reached_detect as u64);
     drain(cluster.workers);
-}
-
-/// All in one on Kafka; SIGTERM in the middle of the run: what is at hand is committed, the next
-/// process goes on from there, and no record is processed twice.
-#[test]
-fn a_drained_process_leaves_the_rest_to_the_next() {
-    let cluster = Cluster::without_workers(&[site::LARGE_FACES, site::SMALL_BUNDLES]);
-    let requests = events::requests(&site::home(), EVENTS);
-    run::publish(cluster.log.as_ref(), &requests);
-    let first = cluster.start_worker("front", 0);
-    run::await_some(cluster.log.as_ref(), 10);
-    let first = first.drain();
-    assert!((10..EVENTS as u64).contains(&first.records), "{first:?}");
-    let second = cluster.start_worker("front", 0);
-    let verdicts = run::verdicts(cluster.log.as_ref(), EVENTS);
-    let second = second.drain();
-    assert_eq!(first.records + second.records, EVENTS as u64);
-    assert_eq!((first.rebuilds, second.rebuilds), (0, 0));
-    assert_eq!(run::canonical(&verdicts), run::undisturbed(EVENTS));
 }
 
 /// The main job as a user sees it: the demo's mix, the chain in other processes.

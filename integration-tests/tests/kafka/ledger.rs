@@ -3,7 +3,7 @@
 use shiren_integration_tests::processes::Worker;
 use shiren_integration_tests::{events, ledger, run, site};
 
-use crate::Cluster;
+use shiren_integration_tests::cluster::Cluster;
 
 const EVENTS: usize = 40;
 

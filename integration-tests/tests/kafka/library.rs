@@ -2,11 +2,11 @@
 
 use shiren::requests;
 use shiren_integration_tests::libraries::{self, Client};
-use shiren_integration_tests::processes::{self, Worker};
+use shiren_integration_tests::processes::Worker;
 use shiren_integration_tests::{run, site};
 use shiren_schemas::records::Decision;
 
-use crate::Cluster;
+use shiren_integration_tests::cluster::Cluster;
 
 /// The embedded engine instead of the stand-in.
 const EMBEDDED: (&str, &str) = (
@@ -74,45 +74,5 @@ fn killed_between_engine_and_commit_a_command_comes_to_the_same() {
         assert_eq!(client.who(&[staff], "obama2.jpg"), None, "{point}");
         worker.drain();
     }
-    run::no_verdict_twice(cluster.log.as_ref());
-}
-
-/// The writer sleeps with an enrolment in its hands; its successor enrols and then unenrols the person; the writer wakes
-/// and writes: the person stays unenrolled.
-#[test]
-fn a_writer_that_wakes_does_not_bring_back_who_was_unenrolled() {
-    let cluster = Cluster::without_workers(&[
-        site::LARGE_FACES,
-        ("session_timeout_ms = 10000 ", "session_timeout_ms = 6000 "),
-        ("drain_max_ms = 8000 ", "drain_max_ms = 5000 "),
-    ]);
-    let first = cluster.start_worker("front", 0);
-    let mut client = Client::new(&cluster.log, "sleeper");
-    let staff = client.create("staff");
-    first.drain();
-    // Read, and not yet written to the engine. Not its first bundle: a worker that wakes with that one reads its state
-    // first, finds another assignment, and does not come as far as the engine.
-    let mut sleeper = cluster.command("front", 1);
-    sleeper.env("SHIREN_HALT_POINT", "polled@2");
-    let sleeper = Worker::launch(sleeper, "front 1").ready();
-    client.create("guests");
-    let enrolment = client.enrolment(staff, "obama", "obama.jpg");
-    let case = client.publish(vec![enrolment]);
-    sleeper.await_halt();
-    let successor = cluster.start_worker("front", 2);
-    assert_eq!(client.ends(&case)[0].canonical.decision, Decision::Done);
-    assert_eq!(client.who(&[staff], "obama2.jpg").as_deref(), Some("obama"));
-    let erased = client.unenrol(staff, "obama");
-    assert_eq!(erased.decision, Decision::Done);
-    assert_eq!(client.who(&[staff], "obama2.jpg"), None);
-    let before = cluster.library.requests();
-    processes::signal(sleeper.pid(), "CONT");
-    // It computes what it had read, and asks the engine to write it; that it is drained says that the write has ended.
-    processes::await_that("the sleeper asks the engine", || {
-        cluster.library.requests() > before
-    });
-    sleeper.drain();
-    assert_eq!(client.who(&[staff], "obama2.jpg"), None);
-    successor.drain();
     run::no_verdict_twice(cluster.log.as_ref());
 }

@@ -3,7 +3,7 @@
 use shiren_integration_tests::poison::{assert_alone, supervise};
 use shiren_integration_tests::{events, run, site};
 
-use crate::Cluster;
+use shiren_integration_tests::cluster::Cluster;
 
 const EVENTS: usize = 24;
 const POISON: &str = "event-17";

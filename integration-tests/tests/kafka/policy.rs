@@ -4,7 +4,7 @@ use shiren_integration_tests::policy::{ask_until, change};
 use shiren_integration_tests::site;
 use shiren_schemas::records::Decision;
 
-use crate::Cluster;
+use shiren_integration_tests::cluster::Cluster;
 
 #[test]
 fn a_change_takes_effect_in_running_processes() {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use shiren_integration_tests::site;
 
-use crate::Cluster;
+use shiren_integration_tests::cluster::Cluster;
 
 /// Runs an example with the Python that set-up made for it; its standard output.
 fn example(script: &str, arguments: &[&str]) -> String {

@@ -5,7 +5,7 @@ use shiren_integration_tests::run::EVENTS;
 use shiren_integration_tests::{events, run, site};
 use shiren_schemas::records::Verdict;
 
-use crate::Cluster;
+use shiren_integration_tests::cluster::Cluster;
 
 /// `shiren run` of `stage` as `docker compose up --scale` starts it: the same words for each process.
 fn scaled(cluster: &Cluster, stage: &str) -> Worker {

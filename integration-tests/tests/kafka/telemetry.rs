@@ -12,7 +12,7 @@ use shiren_log::Start;
 use shiren_schemas::ids;
 use shiren_schemas::records::Lane;
 
-use crate::Cluster;
+use shiren_integration_tests::cluster::Cluster;
 
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN_ID: &str = "00f067aa0ba902b7";

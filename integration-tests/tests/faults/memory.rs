@@ -1,13 +1,16 @@
 //! A worker that finds more work than it can do keeps within `runtime.max_resident_mib`, or stops between two bundles.
 
+use std::time::Instant;
+
 use shiren::bench::pictures::Recipes;
 use shiren::requests;
+use shiren_integration_tests::cluster::Cluster;
 use shiren_integration_tests::processes::{self, Worker};
 use shiren_integration_tests::{run, site};
 use shiren_runtime::peak_resident_bytes;
-use shiren_schemas::records::{Request, RequestKind};
+use shiren_schemas::records::{Picture, PictureContent, Request, RequestKind};
 
-use crate::Cluster;
+use crate::row::{Row, form};
 
 const MIB: u64 = 1024 * 1024;
 /// Below what any worker with its models holds once it has looked at a large picture.
@@ -37,16 +40,34 @@ fn large(count: usize) -> Vec<Request> {
 /// All of it lies there when the worker starts: more than any rate would bring.
 #[test]
 fn a_backlog_of_large_pictures_is_worked_off_within_the_bound() {
-    const CASES: usize = 40;
+    let cases = form(40, 800);
+    let mut row = Row::begin("backlog of large pictures");
     let cluster = Cluster::without_workers(&[]);
-    for part in large(CASES).chunks(4) {
+    let mut bytes = 0;
+    for part in large(cases).chunks(4) {
+        let pictures = part.iter().flat_map(|r| [&r.probe, &r.reference]).flatten();
+        bytes += pictures.map(size_bytes).sum::<usize>();
         run::publish(cluster.log.as_ref(), part);
     }
+    let begun = Instant::now();
     let worker = cluster.start_worker("front", 0);
-    let verdicts = run::verdicts(cluster.log.as_ref(), CASES);
+    let verdicts = row.await_verdicts(cluster.log.as_ref(), cases);
+    row.injected(
+        cases,
+        format!(
+            "case of 12-megapixel pictures, {} MiB, before the worker started",
+            bytes as u64 / MIB
+        ),
+    );
+    row.recovered(
+        "the worker's start: the backlog is worked off",
+        begun.elapsed(),
+    );
     let peak_mib = peak_resident_bytes(worker.pid()).unwrap() / MIB;
     let max_mib = cluster.site.topology.runtime.max_resident_mib;
-    println!("peak {peak_mib} MiB, the bound is {max_mib}");
+    row.note(format!(
+        "peak {peak_mib} MiB resident, the bound is {max_mib} MiB"
+    ));
     assert!(
         peak_mib <= max_mib,
         "{peak_mib} MiB, the bound is {max_mib}"
@@ -54,12 +75,21 @@ fn a_backlog_of_large_pictures_is_worked_off_within_the_bound() {
     let layouts = verdicts.iter().map(|v| v.observed.layout.as_str());
     assert!(layouts.clone().all(|layout| layout == "front"));
     worker.drain();
+    row.end();
+}
+
+fn size_bytes(picture: &Picture) -> usize {
+    match &picture.content {
+        PictureContent::Inline(inline) => inline.bytes.len(),
+        _ => 0,
+    }
 }
 
 /// Nothing is lost or doubled by it.
 #[test]
 fn a_worker_over_its_bound_stops_after_a_commit() {
     const CASES: usize = 24;
+    let mut row = Row::begin("memory over its budget");
     let cluster = Cluster::without_workers(&[site::SMALL_BUNDLES]);
     let small = cluster.topology().with_file_name("small.toml");
     let text = std::fs::read_to_string(cluster.topology()).unwrap();
@@ -81,10 +111,15 @@ fn a_worker_over_its_bound_stops_after_a_commit() {
         (1..CASES).contains(&answered),
         "{answered} verdicts when it stopped"
     );
+    row.injected(
+        1,
+        "a worker held more than its budget and stopped, memory_over_budget",
+    );
     let worker = cluster.start_worker("front", 0);
-    let _ = run::verdicts(cluster.log.as_ref(), CASES);
+    row.await_verdicts(cluster.log.as_ref(), CASES);
     assert_eq!(
         usize::try_from(worker.drain().records).unwrap(),
         CASES - answered
     );
+    row.end();
 }
