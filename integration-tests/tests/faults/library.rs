@@ -191,7 +191,7 @@ fn a_library_of_another_dimension_answers_nobody() {
     let stand_in = StandIn::start();
     let options = ServerOptions {
         collection: "shiren".to_owned(),
-        ..ServerOptions::new(&stand_in.url(), DIMENSION, Metric::Cosine)
+        ..ServerOptions::new(stand_in.url(), DIMENSION, Metric::Cosine)
     };
     drop(ServerLibrary::open(options, Instant::now() + DEADLINE).unwrap());
     let folder = tempfile::tempdir().unwrap();
