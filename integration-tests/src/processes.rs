@@ -196,8 +196,11 @@ fn drained(messages: &str) -> Drained {
     }
 }
 
-/// Waits until `holds`.
-fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
+/// Waits until `holds`; `what` is for the message.
+///
+/// # Panics
+/// When it does not hold in time.
+pub fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + MAX_WAIT;
     while !holds() {
         assert!(Instant::now() < deadline, "not within {MAX_WAIT:?}: {what}");
