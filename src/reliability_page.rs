@@ -60,8 +60,9 @@ const REMAINS: &str = "
   one transaction, only to the producer's epoch. A worker that does not learn a commit's outcome drops its producer; the next one
   with the same `transactional.id` raises the epoch at `InitProducerId`, after which the broker refuses what comes late. Between
   the worker's giving up and that request the late commit may still be carried out, which is why the next worker reads the committed
-  offsets only after it. The row of the proxy holds requests over this very moment; a request delayed into the next transaction
-  *of the same producer* cannot arise, since no producer is used again after an unknown outcome.
+  offsets only after it. The row of the proxy holds requests past the worker's wait; on which side of `InitProducerId` they
+  arrive it does not record. A request delayed into the next transaction *of the same producer* cannot arise: no producer is used
+  again after an unknown outcome.
 - **A request that is published twice.** A producer without transactions that gets no acknowledgement cannot know, and sends
   again. Admit answers a request once within its time to live ([state.md](state.md)); beyond that it is a new case with the same
   `verdict_id`. So readers drop by `verdict_id`, as [wire.md](wire.md) says.
