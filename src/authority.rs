@@ -1,6 +1,6 @@
-//! The site's authority behind the port of authority-verify: the local register.
+//! The site's authority behind the port of authority-verify: the local register, or another.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use shiren_authority::{
@@ -15,34 +15,48 @@ use shiren_idcard::{Date, IdNumber, Name};
 use crate::register;
 use crate::site::Site;
 
-/// The local register of a site. It is opened at the first ask: a site that verifies nobody needs none.
+/// The authority of a site.
 pub struct SiteAuthority {
     site: Arc<Site>,
-    register: Mutex<Option<Arc<LocalRegister>>>,
+    /// Once it is open.
+    known: Mutex<Option<Arc<dyn Authority>>>,
 }
 
 impl SiteAuthority {
-    /// Of a site.
+    /// The site's local register. It is opened at the first ask: a site that verifies nobody needs none.
     #[must_use]
     pub fn new(site: &Arc<Site>) -> Self {
         Self {
             site: site.clone(),
-            register: Mutex::new(None),
+            known: Mutex::new(None),
         }
     }
 
-    /// The register. One that could not be opened is tried again at the next ask: it may have been put there.
-    fn register(&self) -> Result<Arc<LocalRegister>, AskFailure> {
-        let mut known = self.register.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(register) = known.as_ref() {
-            return Ok(register.clone());
+    /// Another authority, which the site's `[authority]` bounds.
+    #[must_use]
+    pub fn of(site: &Arc<Site>, authority: Arc<dyn Authority>) -> Self {
+        Self {
+            site: site.clone(),
+            known: Mutex::new(Some(authority)),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Arc<dyn Authority>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A register that could not be opened is tried again at the next ask: it may have been put there.
+    fn authority(&self) -> Result<Arc<dyn Authority>, AskFailure> {
+        let mut known = self.known();
+        if let Some(authority) = known.as_ref() {
+            return Ok(authority.clone());
         }
         let options = register::options(&self.site).map_err(|error| {
             let what = format!("its options: {error:#}");
             AskFailure::lasting(codes::REGISTER_UNREADABLE, what)
         })?;
         let opened = LocalRegister::open(options).map_err(|error| failure(&error, true))?;
-        let opened = Arc::new(opened);
+        let opened: Arc<dyn Authority> = Arc::new(opened);
         *known = Some(opened.clone());
         Ok(opened)
     }
@@ -50,17 +64,19 @@ impl SiteAuthority {
 
 impl Port<VerifyAsk, Verified> for SiteAuthority {
     fn ask(&self, asks: &[&VerifyAsk], deadline: Instant) -> Vec<Result<Verified, AskFailure>> {
-        let register = match self.register() {
-            Ok(register) => register,
+        let authority = match self.authority() {
+            Ok(authority) => authority,
             Err(failure) => return asks.iter().map(|_| Err(failure.clone())).collect(),
         };
-        let one = |ask: &&VerifyAsk| verify(register.as_ref(), ask, deadline);
+        let one = |ask: &&VerifyAsk| verify(authority.as_ref(), ask, deadline);
         asks.iter().map(one).collect()
     }
 
-    /// The register is only read; whether that counts, too, the site says.
+    /// The register is only read; whether that counts, too, the site says. An authority that does not know a question
+    /// again is never asked it twice, whatever the site says.
     fn may_repeat(&self) -> bool {
-        !self.site.topology.authority.ask_once
+        let knows_again = |known: &Arc<dyn Authority>| known.honours_idempotency_keys();
+        !self.site.topology.authority.ask_once && self.known().as_ref().is_none_or(knows_again)
     }
 }
 

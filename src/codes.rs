@@ -28,7 +28,7 @@ const LOG: &[Code] = &[
     code("topic_unknown", "A topic of the topology does not exist in the log.", "Run `shiren topics apply`."),
     code("topic_partitions_differ", "A topic exists with another partition count than topics.partitions. Keys would move between partitions, so it is never changed.", "Set topics.partitions to the count that is there, or use new tenants or a new cluster."),
     code("record_too_large", "A record is larger than its topic takes.", "Send a smaller picture, or raise topics.max_record_bytes and run `shiren topics apply`."),
-    code("log_full", "The embedded log has reached log.embedded.max_mib. Nothing is lost: publishing is refused.", "Wait until retention frees space, shorten retention, or raise log.embedded.max_mib."),
+    code("log_full", "The embedded log has reached log.embedded.max_mib. Nothing is lost: publishing is refused, workers keep what does not fit and try again.", "Wait until retention frees space, shorten retention, or raise log.embedded.max_mib."),
     code("log_workers_elsewhere", "Another process runs workers on this embedded log, which allows one.", "Stop the other process, run all segments in one, or use Kafka."),
     code("offset_out_of_range", "The offset that a group has committed lies outside the log: records were deleted before they were processed.", "Decide where to go on and set the group's offset by hand; raise the retention above your longest outage."),
     code("log_config", "A setting of the log is wrong, or the brokers refuse a topic.", "Mend the setting that the message names."),

@@ -97,7 +97,6 @@ fn targets(measured: &[Option<Measurement>]) -> String {
 
 /// When, where, on what and under which load.
 pub(crate) fn conditions(measured: &Measurement) -> String {
-    let machine = &measured.machine;
     let commit = match measured.commit.strip_suffix("-dirty") {
         Some(commit) => format!("`{commit}` with changes that were not committed"),
         None => format!("`{}`", measured.commit),
@@ -109,13 +108,22 @@ pub(crate) fn conditions(measured: &Measurement) -> String {
         .get("rounds")
         .map(|n| format!(", {n} rounds"));
     format!(
-        "Measured {} UTC by `{}` at commit {commit}, profile `{}`{}, on {} with {} cores and {:.1} GiB of memory, Linux {}. \
+        "Measured {} UTC by `{}` at commit {commit}, profile `{}`{}, on {}. \
          Load average just before: {one:.1}, {five:.1} and {fifteen:.1} over 1, 5 and 15 minutes, the build of the bench \
          and others' work included.\n",
         date.trim_end_matches('Z'),
         measured.command,
         measured.profile,
         rounds.unwrap_or_default(),
+        machine(measured),
+    )
+}
+
+/// Where it ran.
+pub(crate) fn machine(measured: &Measurement) -> String {
+    let machine = &measured.machine;
+    format!(
+        "{} with {} cores and {:.1} GiB of memory, Linux {}",
         machine.cpu,
         machine.cores,
         machine.memory_mib as f64 / 1024.0,

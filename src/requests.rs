@@ -6,38 +6,11 @@ use bytes::Bytes;
 use serde::Deserialize;
 use shiren_log::NewRecord;
 use shiren_schemas::records::{
-    IdentityClaim, Inline, Lane, LibraryCommand, LibraryOperation, Mode, PersonalText, Picture,
+    IdentityClaim, Inline, Lane, LibraryCommand, LibraryOperation, PersonalText, Picture,
     PictureContent, ReferenceKind, Request, RequestKind, SearchQuestion,
 };
 use shiren_schemas::topics::Topic;
 use shiren_schemas::{CodecError, Id, Wire, ids, keys};
-
-/// A request of this kind with every optional field at its default.
-#[must_use]
-pub fn request(request_id: &str, kind: RequestKind) -> Request {
-    Request {
-        request_id: request_id.to_owned(),
-        kind,
-        scene: "default".to_owned(),
-        mode: Mode::Live,
-        deadline_ms: None,
-        capture_time: None,
-        stream_id: None,
-        session_id: None,
-        sequence: None,
-        stream_epoch: None,
-        spectrum: None,
-        purpose: None,
-        consent_ref: None,
-        device_risk: None,
-        replay_of: None,
-        probe: None,
-        reference: None,
-        search: None,
-        command: None,
-        claim: None,
-    }
-}
 
 /// A picture in the record.
 #[must_use]
@@ -154,7 +127,7 @@ pub fn of_library(request_id: &str, operation: LibraryOperation, library: Id) ->
             template: None,
             sequence: 0,
         }),
-        ..request(request_id, kind)
+        ..Request::new(request_id, kind)
     }
 }
 
@@ -205,7 +178,7 @@ pub fn search(request_id: &str, libraries: Vec<Id>, persons_max: i32, probe: Vec
             libraries,
             persons_max,
         }),
-        ..request(request_id, RequestKind::Search)
+        ..Request::new(request_id, RequestKind::Search)
     }
 }
 

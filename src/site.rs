@@ -98,6 +98,7 @@ impl Site {
                     properties: settings.properties.clone(),
                     transaction_timeout_ms: settings.transaction_timeout_ms,
                     session_timeout_ms: settings.session_timeout_ms,
+                    static_membership: settings.static_membership,
                     delivery_max_wait_ms: settings.delivery_max_wait_ms,
                     request_max_wait_ms: settings.request_max_wait_ms,
                     bootstrap_servers: settings.bootstrap_servers.clone(),
@@ -266,6 +267,7 @@ impl Site {
     /// # Errors
     /// A segment that the topology does not have; the key store cannot be used.
     pub fn runtime_options(&self, segments: &[String], first_slot: u32) -> anyhow::Result<Options> {
+        crate::identity_limit::check(self).map_err(crate::vault::coded)?;
         self.options(segments, first_slot, self.vault()?)
     }
 
@@ -305,6 +307,8 @@ impl Site {
             tenants: t.tenants.clone(),
             lanes: t.lanes.clone(),
             commands_lane: self.commands_lane(),
+            nice: t.runtime.nice,
+            bulk_nice: t.runtime.bulk_nice,
             bundle_max_records: t.bundle.max_records,
             bundle_max_bytes: t.bundle.max_bytes,
             poll_max_wait: Duration::from_millis(t.bundle.poll_max_wait_ms),

@@ -12,6 +12,7 @@ use shiren_decode::Decode;
 use shiren_detect::Detect;
 use shiren_embed::Embed;
 use shiren_enrol::Enrol;
+use shiren_identity_limit::IdentityLimit;
 use shiren_liveness::Liveness;
 use shiren_match::Match;
 use shiren_models::calibration::Calibration;
@@ -21,12 +22,13 @@ use shiren_models::{
     Classifier, DetectorOptions, FaceDetector, FaceEmbedder, FaceMesh, Manifest, ModelError, Role,
 };
 use shiren_quality::QualityStage;
-use shiren_runtime::{AskBounds, BuildError, IntentBounds, Registry, StateBounds};
+use shiren_runtime::{AskBounds, BuildError, Clock, IntentBounds, Registry, StateBounds};
 use shiren_schemas::records::RequestKind;
 use shiren_stills::StillDecoder;
 
 use crate::authority::SiteAuthority;
 use crate::face_library::{SiteLibrary, TemplateForm};
+use crate::identity_limit::SiteHash;
 use crate::site::Site;
 
 /// What the stages are, without building any: enough to check a topology.
@@ -41,6 +43,7 @@ pub fn descriptors() -> Vec<StageDescriptor> {
         Embed::DESCRIPTOR,
         <Match as AskingStage>::DESCRIPTOR,
         <Enrol as AskingStage>::DESCRIPTOR,
+        <IdentityLimit as KeyedStage>::DESCRIPTOR,
         <AuthorityVerify as AskingStage>::DESCRIPTOR,
     ]
 }
@@ -48,9 +51,16 @@ pub fn descriptors() -> Vec<StageDescriptor> {
 /// The stages of this program, to be built for `site`: each worker builds its own.
 #[must_use]
 pub fn registry(site: &Arc<Site>) -> Registry {
+    registry_with(site, SiteAuthority::new(site), Clock::default())
+}
+
+/// As [`registry`], with another authority behind authority-verify; workers and asks go by `clock`.
+#[must_use]
+pub fn registry_with(site: &Arc<Site>, authority: SiteAuthority, clock: Clock) -> Registry {
     let library = SiteLibrary::new(site);
     let bounds = ask_bounds(&site.topology.library.asks);
-    Registry::new()
+    let hash = SiteHash::new(site);
+    Registry::on_clock(clock)
         .with_keyed(state_bounds(site), {
             let site = site.clone();
             move || Ok(build_admit(&site))
@@ -67,8 +77,16 @@ pub fn registry(site: &Arc<Site>) -> Registry {
         .with(on(site, build_embed))
         .with_asking(library.clone(), bounds, on_asking(site, build_match))
         .with_asking(library, bounds, on_asking(site, build_enrol))
+        .with_rekeyed(
+            state_bounds(site),
+            {
+                let hash = hash.clone();
+                move |case| hash.key(case)
+            },
+            move || hash.build(),
+        )
         .with_asking_once(
-            Arc::new(SiteAuthority::new(site)),
+            Arc::new(authority),
             ask_bounds(&site.topology.authority.asks),
             IntentBounds {
                 state: state_bounds(site),

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use shiren_contract::stage::StageDescriptor;
 use shiren_schemas::Wire;
 use shiren_schemas::records::{
-    AdmittedCase, AskIntent, CrashAttempt, DeadLetter, Evidence, FaceCase, Lane, LedgerEntry,
-    LibraryChange, Mode, Request, Results, ScenePolicy, StillCase, TemplateCase, Verdict,
+    AdmittedCase, AskIntent, CrashAttempt, DeadLetter, Evidence, FaceCase, IdentityAttempts, Lane,
+    LedgerEntry, LibraryChange, Mode, Request, Results, ScenePolicy, StillCase, TemplateCase,
+    Verdict,
 };
 use shiren_schemas::topics::Topic;
 use shiren_topology::{Absent, SETTINGS};
@@ -179,6 +180,7 @@ fn file_of(input: &'static str) -> &'static str {
         TemplateCase::NAME => "match",
         LedgerEntry::NAME => "ledger",
         AskIntent::NAME => "ask-intent",
+        IdentityAttempts::NAME => "identity-attempts",
         other => other,
     }
 }

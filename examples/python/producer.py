@@ -49,6 +49,8 @@ def send(bootstrap, topic, key, record):
         # The default of this client puts keys elsewhere: partition_mismatch.
         "partitioner": "murmur2_random",
         "enable.idempotence": True,
+        # With more a record may be lost that was reported as delivered: docs/wire.md, "Publishing".
+        "max.in.flight.requests.per.connection": 1,
         "message.max.bytes": RECORD_MAX_BYTES,
         "message.timeout.ms": DELIVERY_MAX_WAIT_MS,
     })

@@ -10,11 +10,12 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use shiren_admit::{Admit, Config, QuestionBounds};
+use shiren_contract::keyed::{KeyedStage, Memory};
 use shiren_contract::policies::Policies;
 use shiren_contract::policy::Scene;
-use shiren_contract::stage::{Arrival, Outcome, Stage};
+use shiren_contract::stage::{Arrival, Outcome};
 use shiren_fuzz::{request, seed};
-use shiren_schemas::records::{Decision, Request, RequestKind};
+use shiren_schemas::records::{Decision, LedgerEntry, Request, RequestKind};
 use shiren_schemas::{Wire, keys};
 
 const TOPICS: [&str; 5] = [
@@ -35,6 +36,7 @@ static POLICIES: LazyLock<Policies> = LazyLock::new(|| {
         allow_extrapolated: None,
         allow_advisory: None,
         expires_after_ms: 60_000,
+        request_ttl_ms: 3_600_000,
         deadline_ms: None,
         min_face_px: 40,
     };
@@ -83,7 +85,20 @@ fn arrival(topic: u8, right: u8, rest: &[u8]) -> Arrival {
     }
 }
 
-/// What came of it, as text and bytes that can be compared.
+/// What admit makes of it; what it remembers is kept.
+fn processed(arrival: Arrival, ledger: &mut BTreeMap<String, LedgerEntry>) -> Outcome {
+    let mut memory = Memory::new(ledger);
+    let outcome = admit().process(arrival, &mut memory);
+    for (key, entry) in memory.into_changes() {
+        match entry {
+            Some(entry) => drop(ledger.insert(key.to_string(), entry)),
+            None => drop(ledger.remove(&*key)),
+        }
+    }
+    outcome
+}
+
+/// What came of it, as text and bytes that can be compared. One that was entered is absorbed when it comes again.
 fn outcome(arrival: Arrival) -> (String, Vec<u8>) {
     let tenant = arrival
         .topic
@@ -91,7 +106,14 @@ fn outcome(arrival: Arrival) -> (String, Vec<u8>) {
         .nth(1)
         .unwrap_or_default()
         .to_owned();
-    match admit().process(arrival) {
+    let mut ledger = BTreeMap::new();
+    let first = processed(arrival.clone(), &mut ledger);
+    if !ledger.is_empty() {
+        let again = processed(arrival, &mut ledger);
+        assert!(matches!(again, Outcome::Absorbed(_)), "answered twice");
+    }
+    match first {
+        Outcome::Absorbed(_) => panic!("nothing came before it"),
         Outcome::DeadLetter(rejection) => (format!("dead letter {rejection:?}"), Vec::new()),
         Outcome::Terminal(terminal) => {
             assert_eq!(terminal.decision, Decision::Error, "admit judges nobody");

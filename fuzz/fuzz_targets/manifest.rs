@@ -10,6 +10,8 @@ mod error;
 mod files;
 #[path = "../../models/src/manifest.rs"]
 mod manifest;
+#[path = "../../models/src/recording.rs"]
+mod recording;
 
 use error::ModelError;
 use libfuzzer_sys::{Corpus, fuzz_target};

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use shiren_schemas::Id;
 use shiren_schemas::records::{
-    IdentityClaim, Inline, LibraryCommand, LibraryOperation, Mode, PersonalText, Picture,
-    PictureContent, ReferenceKind, Request, RequestKind, SearchQuestion,
+    IdentityClaim, Inline, LibraryCommand, LibraryOperation, PersonalText, Picture, PictureContent,
+    ReferenceKind, Request, RequestKind, SearchQuestion,
 };
 
 /// Writes the first inputs of a target into the folder that `SHIREN_FUZZ_SEEDS` names, before libFuzzer reads it.
@@ -34,21 +34,9 @@ pub fn request(kind: RequestKind) -> Request {
         })
     };
     Request {
-        request_id: "seed".to_owned(),
-        kind,
-        scene: "default".to_owned(),
-        mode: Mode::Live,
         deadline_ms: Some(1000),
         capture_time: Some(1_795_860_000_000_000),
-        stream_id: None,
-        session_id: None,
-        sequence: None,
-        stream_epoch: None,
-        spectrum: None,
         purpose: Some("door".to_owned()),
-        consent_ref: None,
-        device_risk: None,
-        replay_of: None,
         probe: picture(None),
         reference: (kind == RequestKind::Compare)
             .then(|| picture(Some(ReferenceKind::OnFile)))
@@ -74,5 +62,6 @@ pub fn request(kind: RequestKind) -> Request {
             valid_from: None,
             valid_to: None,
         }),
+        ..Request::new("seed", kind)
     }
 }

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::processes::signal;
+use crate::processes::{await_that, signal};
+use crate::small_disk::SmallDisk;
 
-/// Longest wait until the broker accepts connections.
-const START_MAX_WAIT: Duration = Duration::from_secs(60);
+/// Longest wait until the broker accepts connections: a busy machine that reads every log anew takes half of it.
+const START_MAX_WAIT: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Starts the broker, names its process, and kills it when the test's end of the pipe closes:
@@ -35,6 +36,8 @@ pub struct Broker {
     process: Option<Process>,
     port: u16,
     heap_max_mib: u32,
+    /// Where its log lies; unmounted before the folder is removed.
+    disk: Option<SmallDisk>,
     data: TempDir,
 }
 
@@ -85,7 +88,7 @@ impl Broker {
             nodes: 1,
             proxied,
         };
-        let mut broker = Self::prepare(&node, 512);
+        let mut broker = Self::prepare(&node, 512, None);
         broker.format(&libs, &random_uuid(&libs), None);
         broker.restart();
         broker
@@ -97,6 +100,19 @@ impl Broker {
     /// As [`Broker::start`].
     #[must_use]
     pub fn three() -> Vec<Self> {
+        Self::three_on(None)
+    }
+
+    /// As [`Broker::three`], the log of each on a disk of its own of so many MiB.
+    ///
+    /// # Panics
+    /// As [`Broker::start`], and when such disks cannot be made here.
+    #[must_use]
+    pub fn three_on_small_disks(mib: u32) -> Vec<Self> {
+        Self::three_on(Some(mib))
+    }
+
+    fn three_on(disk_mib: Option<u32>) -> Vec<Self> {
         let libs = libs();
         let ports: [u16; 6] = free_ports();
         let (ports, controllers) = ports.split_at(3);
@@ -112,7 +128,9 @@ impl Broker {
             nodes: 3,
             proxied: None,
         };
-        let mut brokers: Vec<_> = (0..3).map(|id| Self::prepare(&node(id), 256)).collect();
+        let mut brokers: Vec<_> = (0..3)
+            .map(|id| Self::prepare(&node(id), 256, disk_mib))
+            .collect();
         let cluster = random_uuid(&libs);
         let folders = [(); 3].map(|()| random_uuid(&libs));
         let all = voters.iter().zip(&folders).enumerate();
@@ -127,16 +145,36 @@ impl Broker {
         brokers
     }
 
-    fn prepare(node: &Node, heap_max_mib: u32) -> Self {
+    fn prepare(node: &Node, heap_max_mib: u32, disk_mib: Option<u32>) -> Self {
         let data = tempfile::tempdir().expect("a temporary folder");
+        let disk = disk_mib.map(|mib| {
+            let folder = data.path().join("data");
+            std::fs::create_dir(&folder).expect("made");
+            SmallDisk::mount(&folder, mib)
+        });
         let text = properties(node, data.path());
         std::fs::write(data.path().join("server.properties"), text).expect("written");
         Self {
             process: None,
             port: node.port,
             heap_max_mib,
+            disk,
             data,
         }
+    }
+
+    /// Where its log lies.
+    ///
+    /// # Panics
+    /// When it was not started on a small disk.
+    #[must_use]
+    pub fn disk(&self) -> &SmallDisk {
+        self.disk.as_ref().expect("on a small disk")
+    }
+
+    /// What its commands begin with.
+    fn entry(&self) -> Vec<String> {
+        self.disk.as_ref().map(SmallDisk::entry).unwrap_or_default()
     }
 
     /// `host:port` for clients.
@@ -168,6 +206,24 @@ impl Broker {
         assert!(answer.is_err(), "somebody listens at the broker's port");
     }
 
+    /// Waits until it ends by itself; its log.
+    ///
+    /// # Panics
+    /// When it does not, or is killed.
+    pub fn await_end(&mut self) -> String {
+        let stat = format!("/proc/{}/stat", self.pid());
+        await_that("the broker ended", || {
+            // Its supervisor takes note of it once the pipe is closed. `pid (name) state`.
+            let stat = std::fs::read_to_string(&stat).unwrap_or_default();
+            stat.rsplit(')').next().is_none_or(|s| s.starts_with(" Z"))
+        });
+        let mut process = self.process.take().expect("it runs");
+        drop(process.supervisor.stdin.take());
+        let ended = process.supervisor.wait().expect("its end");
+        assert_ne!(ended.code(), Some(KILLED), "the broker was killed");
+        std::fs::read_to_string(self.data.path().join("broker.log")).expect("its log")
+    }
+
     /// Starts it again with the data that it has, and waits until it accepts connections.
     ///
     /// # Panics
@@ -185,9 +241,11 @@ impl Broker {
         assert!(self.process.is_none(), "it runs already");
         let heap = format!("-Xmx{}m", self.heap_max_mib);
         let log_level = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
+        let log_times = "-Dorg.slf4j.simpleLogger.showDateTime=true";
         let mut supervisor = Command::new("sh")
             .args(["-c", SUPERVISOR, "sh"])
-            .args(java(&libs(), &[&heap, log_level]))
+            .args(self.entry())
+            .args(java(&libs(), &[&heap, log_level, log_times]))
             .arg("kafka.Kafka")
             .arg(self.data.path().join("server.properties"))
             .env("LOG", self.data.path().join("broker.log"))
@@ -230,7 +288,8 @@ impl Broker {
             None => vec!["--standalone"],
         };
         let common = ["format", "-t", cluster, "-c", config];
-        storage_tool(libs, &[common.as_slice(), &first].concat());
+        let entry = self.entry();
+        storage_tool(&entry, libs, &[common.as_slice(), &first].concat());
     }
 }
 
@@ -354,16 +413,16 @@ fn properties(node: &Node, data: &Path) -> String {
 }
 
 fn random_uuid(libs: &Path) -> String {
-    let output = storage_tool(libs, &["random-uuid"]);
+    let output = storage_tool(&[], libs, &["random-uuid"]);
     String::from_utf8(output.stdout)
         .expect("text")
         .trim()
         .to_owned()
 }
 
-/// Runs Kafka's StorageTool.
-fn storage_tool(libs: &Path, arguments: &[&str]) -> Output {
-    let command = java(libs, &[]);
+/// Runs Kafka's StorageTool; the command begins with `entry`.
+fn storage_tool(entry: &[String], libs: &Path, arguments: &[&str]) -> Output {
+    let command = [entry, &java(libs, &[])].concat();
     let output = Command::new(&command[0])
         .args(&command[1..])
         .arg("kafka.tools.StorageTool")

@@ -33,7 +33,7 @@ pub fn requests(home: &Path, count: usize) -> Vec<Request> {
             } else {
                 RequestKind::Compare
             };
-            let mut request = requests::request(&format!("event-{i}"), kind);
+            let mut request = Request::new(&format!("event-{i}"), kind);
             let mut probe = portraits[i % portraits.len()].clone();
             if i % 11 == 10 {
                 probe.clone_from(&group);

@@ -22,7 +22,7 @@ pub fn comparison(id: &str) -> Request {
     Request {
         probe: picture("obama2.jpg"),
         reference: picture("obama.jpg"),
-        ..requests::request(id, RequestKind::Compare)
+        ..Request::new(id, RequestKind::Compare)
     }
 }
 

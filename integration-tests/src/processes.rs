@@ -150,6 +150,18 @@ impl Worker {
         std::fs::read_to_string(self.messages.path()).expect("its messages")
     }
 
+    /// Where it tells its metrics and health; it was started with `SHIREN_TELEMETRY_LISTEN`.
+    ///
+    /// # Panics
+    /// When it does not say.
+    #[must_use]
+    pub fn telemetry(&self) -> String {
+        let said = self.messages();
+        let address =
+            |line: &str| Some(line.strip_prefix("metrics and health: http://")?.to_owned());
+        said.lines().find_map(address).expect("its address")
+    }
+
     /// Process id.
     #[must_use]
     pub fn pid(&self) -> u32 {

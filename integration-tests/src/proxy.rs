@@ -1,6 +1,7 @@
 //! A TCP proxy on the loopback that harms what goes through it: connections that are refused or slow, and requests of
 //! Kafka's protocol that are held or cut.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -13,6 +14,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 const ANSWER_MAX_WAIT: Duration = Duration::from_secs(20);
 /// `EndTxn` in Kafka's protocol: the request that commits or aborts a transaction.
 pub const END_TXN: i16 = 26;
+/// `InitProducerId`: the request of a new producer that raises the epoch and fences the one before.
+pub const INIT_PRODUCER_ID: i16 = 22;
 
 /// What is done to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,23 @@ pub struct Done {
     pub held: usize,
 }
 
+/// A request that ends a transaction or begins a producer, and the broker's answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange {
+    /// Kafka's API key.
+    pub api_key: i16,
+    /// Whether it was [`Harm::Hold`].
+    pub is_held: bool,
+    /// When the client sent it.
+    pub taken: Instant,
+    /// When it was sent on to the broker.
+    pub sent: Instant,
+    /// When the broker's answer came.
+    pub answered: Instant,
+    /// Kafka's error code; 0: done.
+    pub error_code: i16,
+}
+
 /// A proxy while it runs.
 pub struct Proxy {
     port: u16,
@@ -53,6 +73,7 @@ struct Shared {
     cut_requests: AtomicUsize,
     cut_answers: AtomicUsize,
     held: AtomicUsize,
+    exchanges: Mutex<Vec<Exchange>>,
     refused: AtomicUsize,
     refuses: AtomicBool,
     slow_ms: AtomicU64,
@@ -126,6 +147,15 @@ impl Proxy {
             cut_answers: count(&self.shared.cut_answers),
             held: count(&self.shared.held),
         }
+    }
+
+    /// What was asked and answered so far of [`END_TXN`] and [`INIT_PRODUCER_ID`], in the order of the answers.
+    ///
+    /// # Panics
+    /// When a thread of it has panicked.
+    #[must_use]
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.shared.exchanges.lock().expect("sound").clone()
     }
 
     /// From now on, whether connections are refused; those that are open are cut.
@@ -213,6 +243,24 @@ struct Link {
     /// Answers are counted and no longer handed on.
     mutes: AtomicBool,
     muted: AtomicUsize,
+    /// What is asked and not answered, by correlation id.
+    asked: Mutex<HashMap<[u8; 4], Asked>>,
+}
+
+/// A request whose answer is to be read.
+struct Asked {
+    api_key: i16,
+    api_version: i16,
+    is_held: bool,
+    taken: Instant,
+    sent: Instant,
+}
+
+impl Asked {
+    /// With a body of tagged fields: the header of its answer ends with one, too.
+    fn is_flexible(&self) -> bool {
+        self.api_version >= if self.api_key == END_TXN { 3 } else { 2 }
+    }
 }
 
 struct Way {
@@ -233,7 +281,11 @@ impl Way {
     }
 
     fn answers(mut self) {
-        while self.bytes().is_some() {}
+        if self.shared.is_kafka {
+            while self.answer().is_some() {}
+        } else {
+            while self.bytes().is_some() {}
+        }
         self.cut();
     }
 
@@ -245,25 +297,63 @@ impl Way {
             .read(&mut buffer)
             .ok()
             .filter(|count| *count > 0)?;
+        self.hand_on(&buffer[..count])
+    }
+
+    fn hand_on(&mut self, bytes: &[u8]) -> Option<()> {
         if self.link.mutes.load(Ordering::SeqCst) {
-            self.link.muted.fetch_add(count, Ordering::SeqCst);
+            self.link.muted.fetch_add(bytes.len(), Ordering::SeqCst);
             return Some(());
         }
         let slow_ms = self.shared.slow_ms.load(Ordering::SeqCst);
         if slow_ms > 0 {
             std::thread::sleep(Duration::from_millis(slow_ms));
         }
-        self.to.write_all(&buffer[..count]).ok()
+        self.to.write_all(bytes).ok()
     }
 
-    /// One request of Kafka's protocol: its length, then API key, version and the rest.
+    /// One message of Kafka's protocol: its length, then as many bytes.
+    fn message(&mut self) -> Option<Vec<u8>> {
+        let mut message = vec![0; 4];
+        self.from.read_exact(&mut message).ok()?;
+        let count = i32::from_be_bytes(*message.first_chunk()?);
+        message.resize(4 + usize::try_from(count).ok()?, 0);
+        self.from.read_exact(&mut message[4..]).ok()?;
+        Some(message)
+    }
+
+    /// One answer: its correlation id, then the rest.
+    fn answer(&mut self) -> Option<()> {
+        let message = self.message()?;
+        let correlation_id = *message.get(4..)?.first_chunk()?;
+        let asked = self
+            .link
+            .asked
+            .lock()
+            .expect("sound")
+            .remove(&correlation_id);
+        if let Some(asked) = asked {
+            // Correlation id, tagged fields, throttle time, error code.
+            let at = 4 + 4 + usize::from(asked.is_flexible()) + 4;
+            let error_code = i16::from_be_bytes(*message.get(at..)?.first_chunk()?);
+            let exchange = Exchange {
+                api_key: asked.api_key,
+                is_held: asked.is_held,
+                taken: asked.taken,
+                sent: asked.sent,
+                answered: Instant::now(),
+                error_code,
+            };
+            self.shared.exchanges.lock().expect("sound").push(exchange);
+        }
+        self.hand_on(&message)
+    }
+
+    /// One request: API key, version, correlation id, then the rest.
     fn request(&mut self) -> Option<()> {
-        let mut length = [0; 4];
-        self.from.read_exact(&mut length).ok()?;
-        let count = usize::try_from(i32::from_be_bytes(length)).ok()?;
-        let mut body = vec![0; count];
-        self.from.read_exact(&mut body).ok()?;
-        let api_key = i16::from_be_bytes([*body.first()?, *body.get(1)?]);
+        let message = self.message()?;
+        let taken = Instant::now();
+        let api_key = i16::from_be_bytes(*message.get(4..)?.first_chunk()?);
         let harm = self.shared.harm_of(api_key);
         if harm == Some(Harm::CutRequest) {
             self.shared.cut_requests.fetch_add(1, Ordering::SeqCst);
@@ -274,15 +364,39 @@ impl Way {
         }
         let mutes = harm == Some(Harm::CutAnswer);
         self.link.mutes.fetch_or(mutes, Ordering::SeqCst);
-        self.to.write_all(&length).ok()?;
-        self.to.write_all(&body).ok()?;
+        let correlation_id = *message.get(8..)?.first_chunk()?;
+        if [END_TXN, INIT_PRODUCER_ID].contains(&api_key) {
+            let asked = Asked {
+                api_key,
+                api_version: i16::from_be_bytes(*message.get(6..)?.first_chunk()?),
+                is_held: matches!(harm, Some(Harm::Hold(_))),
+                taken,
+                sent: Instant::now(),
+            };
+            let mut all = self.link.asked.lock().expect("sound");
+            all.insert(correlation_id, asked);
+        }
+        self.to.write_all(&message).ok()?;
         match harm {
             Some(Harm::CutAnswer) => self.await_muted(),
             Some(_) => {
                 self.shared.held.fetch_add(1, Ordering::SeqCst);
+                self.await_answer(correlation_id);
                 Some(())
             }
             None => Some(()),
+        }
+    }
+
+    /// The client may be gone, which ends the connection; the answer is read before.
+    fn await_answer(&self, correlation_id: [u8; 4]) {
+        let deadline = Instant::now() + ANSWER_MAX_WAIT;
+        let is_asked = || {
+            let all = self.link.asked.lock().expect("sound");
+            all.contains_key(&correlation_id)
+        };
+        while is_asked() && Instant::now() < deadline {
+            std::thread::sleep(LOOK_EVERY);
         }
     }
 

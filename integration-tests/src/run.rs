@@ -56,6 +56,14 @@ pub fn segments_beside<T>(
     site.set_up(log.as_ref()).expect("topics and policy");
     let options = site.runtime_options(&segments, 0).expect("options");
     let runtime = Runtime::build(options, stages::registry(site), log.clone()).expect("a runtime");
+    runtime_beside(&runtime, work)
+}
+
+/// As [`beside`], of a runtime that is built already.
+///
+/// # Panics
+/// When the chain fails.
+pub fn runtime_beside<T>(runtime: &Runtime, work: impl FnOnce() -> T) -> (T, Summary) {
     let drain = Drain::new();
     std::thread::scope(|scope| {
         let chain = scope.spawn(|| runtime.run(&drain, || {}));

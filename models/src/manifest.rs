@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+// The fuzz target takes this module without its crate: there the places are not found by themselves.
+#[path = "manifest/check.rs"]
 mod check;
+#[path = "manifest/roles.rs"]
 mod roles;
 
 use crate::error::ModelError;

@@ -11,7 +11,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use shiren_schemas::records::{
     BoundingBox, CanonicalVerdict, Check, CheckState, Crop, Decision, Envelope, Face, FaceCase,
-    FacedPicture, Landmark, Lane, Mode, ModelRef, ObservedVerdict, PictureRole, RequestKind,
+    FacedPicture, Landmark, Mode, ModelRef, ObservedVerdict, PictureRole, Request, RequestKind,
     StageTiming, Verdict,
 };
 use shiren_schemas::{Id, Sha256, Wire, ids};
@@ -21,33 +21,20 @@ const CROP_PX: i32 = 384;
 fn envelope() -> Envelope {
     let case_id = ids::case("shiren.default.requests.interactive", "door-7/000123");
     Envelope {
-        request_id: "door-7/000123".into(),
-        kind: RequestKind::Compare,
-        scene: "default".into(),
-        mode: Mode::Live,
         deadline_ms: Some(5_000),
         capture_time: Some(1_790_000_000_000_000),
-        stream_id: None,
-        session_id: None,
-        sequence: None,
-        stream_epoch: None,
-        spectrum: None,
-        purpose: None,
-        consent_ref: None,
-        device_risk: None,
-        replay_of: None,
-        case_id,
         record_id: ids::record(case_id, "detect", "FaceCase", 0),
-        tenant: "default".into(),
-        lane: Lane::Interactive,
-        received_time: 1_790_000_000_100_000,
-        policy_version: 1,
         trail: ["admit", "decode", "detect"]
             .map(|stage| StageTiming {
                 stage: stage.into(),
                 wall_us: 1_234,
             })
             .into(),
+        ..Envelope::new(
+            case_id,
+            &Request::new("door-7/000123", RequestKind::Compare),
+            1_790_000_000_100_000,
+        )
     }
 }
 

@@ -11,6 +11,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::digest::Digest;
 
+mod before;
+
+pub use before::as_before;
+
 /// Avro single-object marker.
 const SINGLE_OBJECT: [u8; 2] = [0xC3, 0x01];
 /// Marker and fingerprint.
@@ -69,6 +73,8 @@ pub struct SchemaSet {
     fingerprint: [u8; 8],
     /// By fingerprint; the current one is not among them.
     history: HashMap<[u8; 8], Schema>,
+    /// The newest of them.
+    previous: Option<[u8; 8]>,
 }
 
 impl SchemaSet {
@@ -89,7 +95,7 @@ impl SchemaSet {
         let parse = |text: &str| Schema::parse_str(text).expect("a schema of this crate");
         let current = parse(current);
         let fingerprint = fingerprint(&current);
-        let history = history
+        let history: Vec<_> = history
             .iter()
             .map(|text| parse(text))
             .map(|schema| (self::fingerprint(&schema), schema))
@@ -98,7 +104,8 @@ impl SchemaSet {
         Self {
             current,
             fingerprint,
-            history,
+            previous: history.last().map(|(newest, _)| *newest),
+            history: history.into_iter().collect(),
         }
     }
 

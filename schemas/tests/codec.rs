@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use shiren_schemas::codec::as_before;
 use shiren_schemas::records::*;
 use shiren_schemas::{CodecError, Id, Sha256, Wire};
 
@@ -67,6 +68,15 @@ proptest! {
     #[test]
     fn round_trip(request in request()) {
         prop_assert_eq!(Request::decode(&request.encode().unwrap()).unwrap(), request);
+    }
+
+    #[test]
+    fn the_version_before_is_written_and_read(request in request()) {
+        let bytes = request.encode().unwrap();
+        let before = as_before::<Request>(&bytes).unwrap().unwrap();
+        prop_assert_ne!(&before[..10], &bytes[..10]);
+        prop_assert_eq!(as_before::<Request>(&before).unwrap(), None);
+        prop_assert_eq!(Request::decode(&before).unwrap(), request);
     }
 
     #[test]
@@ -175,6 +185,7 @@ macro_rules! for_each_record {
         $do::<StatePosition>($($given)?);
         $do::<LedgerEntry>($($given)?);
         $do::<AskIntent>($($given)?);
+        $do::<IdentityAttempts>($($given)?);
     };
 }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "test code: a panic is how it speaks")]
 
 use shiren_schemas::records::{
-    IdentityClaim, Inline, Mode, PersonalText, Picture, PictureContent, Request, RequestKind,
+    IdentityClaim, Inline, PersonalText, Picture, PictureContent, Request, RequestKind,
 };
 use shiren_schemas::{Wire, framing};
 
@@ -12,36 +12,20 @@ const NUMBER: &str = "110199199003071239";
 /// As short as a request of kind verify can be.
 fn request() -> Request {
     Request {
-        request_id: "r".to_owned(),
-        kind: RequestKind::Verify,
         scene: String::new(),
-        mode: Mode::Live,
-        deadline_ms: None,
-        capture_time: None,
-        stream_id: None,
-        session_id: None,
-        sequence: None,
-        stream_epoch: None,
-        spectrum: None,
-        purpose: None,
-        consent_ref: None,
-        device_risk: None,
-        replay_of: None,
         probe: Some(Picture {
             content: PictureContent::Inline(Inline {
                 bytes: NAME.as_bytes().to_vec(),
             }),
             reference_kind: None,
         }),
-        reference: None,
-        search: None,
-        command: None,
         claim: Some(IdentityClaim {
             name: PersonalText::new(NAME),
             number: PersonalText::new(NUMBER),
             valid_from: None,
             valid_to: None,
         }),
+        ..Request::new("r", RequestKind::Verify)
     }
 }
 

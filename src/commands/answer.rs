@@ -54,7 +54,7 @@ struct How {
 
 /// Exit code 0: answered; 3: the answer is `error`.
 pub(crate) fn compare(place: &Place, args: &CompareArgs) -> anyhow::Result<ExitCode> {
-    let mut request = requests::request("compare", RequestKind::Compare);
+    let mut request = Request::new("compare", RequestKind::Compare);
     request.probe = Some(requests::inline(read(&args.probe)?, None));
     request.reference = Some(requests::inline(
         read(&args.reference)?,
@@ -68,7 +68,7 @@ pub(crate) fn picture(
     kind: RequestKind,
     args: &PictureArgs,
 ) -> anyhow::Result<ExitCode> {
-    let mut request = requests::request(kind.as_str(), kind);
+    let mut request = Request::new(kind.as_str(), kind);
     request.probe = Some(requests::inline(read(&args.picture)?, None));
     answer(place, &args.how, request)
 }

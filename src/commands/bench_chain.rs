@@ -8,7 +8,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use shiren_log::Record;
-use shiren_schemas::records::RequestKind;
+use shiren_schemas::records::{Request, RequestKind};
 
 use super::{Place, print_line};
 use crate::bench::floor::{self, Floor, Work};
@@ -115,7 +115,7 @@ impl Case {
     /// Makes the picture, and sees what the chain does with it; that warms everything up too.
     fn make(recipe: Recipe, folder: &Path, chain: &mut OneShot) -> anyhow::Result<Self> {
         let jpeg = recipe.make(folder)?;
-        let mut request = requests::request("bench", RequestKind::Compare);
+        let mut request = Request::new("bench", RequestKind::Compare);
         request.probe = Some(requests::inline(jpeg.clone(), None));
         request.reference = Some(requests::inline(jpeg.clone(), None));
         let answer = chain.ask(&request)?;

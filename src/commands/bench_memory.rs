@@ -172,7 +172,7 @@ impl Cases {
         let tenant = site.tenant(None)?;
         let mut kinds = Vec::new();
         for kind in [RequestKind::Detect, RequestKind::Compare] {
-            let mut request = requests::request("", kind);
+            let mut request = Request::new("", kind);
             request.probe = Some(requests::inline(jpeg.to_vec(), None));
             if kind == RequestKind::Compare {
                 request.reference = Some(requests::inline(jpeg.to_vec(), None));

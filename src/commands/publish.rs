@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use shiren_schemas::records::{IdentityClaim, Lane, Mode, ReferenceKind, RequestKind};
+use shiren_schemas::records::{IdentityClaim, Lane, Mode, ReferenceKind, Request, RequestKind};
 
 use zeroize::Zeroizing;
 
@@ -65,7 +65,7 @@ pub(crate) fn publish(place: &Place, args: &PublishArgs) -> anyhow::Result<ExitC
         .request_id
         .clone()
         .unwrap_or_else(|| format!("cli-{}-{}", shiren_runtime::now_us(), std::process::id()));
-    let mut request = requests::request(&request_id, args.kind);
+    let mut request = Request::new(&request_id, args.kind);
     request.scene.clone_from(&args.scene);
     request.mode = args.mode;
     request.deadline_ms = args.deadline_ms;

@@ -5,15 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 use shiren_contract::seal::Vault;
 use shiren_runtime::{Drain, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Place, print_line};
 use crate::telemetry::Status;
-use crate::{policy, slots, stages, vault};
+use crate::{policy, signals, slots, stages, vault};
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
@@ -63,7 +61,7 @@ pub(crate) fn run(place: &Place, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let runtime = Runtime::build(options, stages::registry(&site), log)?;
     let drain = Drain::new();
     let drain_max = Duration::from_millis(site.topology.runtime.drain_max_ms);
-    drain_on_signals(&drain, drain_max)?;
+    signals::drain_on(&drain, drain_max)?;
     if let Some(keys) = keys {
         vault::upkeep(keys, &drain, vault::UPKEEP_EVERY)?;
     }
@@ -76,36 +74,4 @@ pub(crate) fn run(place: &Place, args: &RunArgs) -> anyhow::Result<ExitCode> {
         summary.records, summary.verdicts, summary.dead_letters, summary.absorbed, summary.rebuilds
     );
     Ok(ExitCode::SUCCESS)
-}
-
-/// SIGTERM and SIGINT ask for a drain; what is not drained in time is left to the log, which
-/// gives uncommitted records to the next worker.
-fn drain_on_signals(drain: &Drain, drain_max: Duration) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let drain = drain.clone();
-    let (mut term, mut int) = {
-        let _inside = runtime.enter();
-        (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        )
-    };
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = term.recv() => {}
-                    _ = int.recv() => {}
-                }
-                drain.request();
-                tokio::time::sleep(drain_max).await;
-            });
-            eprintln!("shiren: not drained within {drain_max:?}; nothing is lost, uncommitted records are processed again");
-            std::process::exit(1);
-        })
-        .context("the signal thread could not be started")?;
-    Ok(())
 }

@@ -29,6 +29,8 @@ pub(crate) enum VaultCommand {
     Destroy(DestroyArgs),
     /// Wrap all keys by another key-encryption key
     RotateKek(RotateArgs),
+    /// Write a new random key into a file of its own, for its owner alone; one that is there is never overwritten
+    MakeKey(MakeKeyArgs),
 }
 
 #[derive(Args)]
@@ -74,9 +76,19 @@ pub(crate) struct RotateArgs {
     new_kek_file: PathBuf,
 }
 
+#[derive(Args)]
+pub(crate) struct MakeKeyArgs {
+    /// The file, as `identity_limit.key_file` or `--new-kek-file` names it
+    file: PathBuf,
+}
+
 pub(crate) fn vault(place: &Place, command: &VaultCommand) -> anyhow::Result<ExitCode> {
+    if let VaultCommand::MakeKey(args) = command {
+        return make_key(args);
+    }
     let site = place.site()?;
     match command {
+        VaultCommand::MakeKey(args) => make_key(args),
         VaultCommand::Init => init(&site),
         VaultCommand::List(args) => list(&open(&site)?, args),
         VaultCommand::Destroy(args) => destroy(&open(&site)?, args),
@@ -273,6 +285,24 @@ fn rotate(site: &Site, args: &RotateArgs) -> anyhow::Result<ExitCode> {
     print_line(&format!(
         "{} key(s) wrapped by key-encryption key {}; {then}",
         rotated.rewrapped, rotated.kek_id
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn make_key(args: &MakeKeyArgs) -> anyhow::Result<ExitCode> {
+    let file = &args.file;
+    if file
+        .try_exists()
+        .with_context(|| format!("{}", file.display()))?
+    {
+        bail!("{} is there already; it is not overwritten", file.display());
+    }
+    KekSource::File(file.clone())
+        .make_missing()
+        .map_err(coded)?;
+    print_line(&format!(
+        "made {}; keep a copy of it apart, and give it to every host",
+        file.display()
     ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -152,7 +152,7 @@ impl Maker<'_> {
         if !(1..=MAX_EVENTS).contains(&events) {
             bail!("events is not within 1..={MAX_EVENTS}");
         }
-        let mut request = requests::request(&format!("{}{}", self.prefix, entry.id), kind);
+        let mut request = Request::new(&format!("{}{}", self.prefix, entry.id), kind);
         let mut pictures = Vec::new();
         if let Some(probe) = &entry.probe {
             pictures.push(make(probe, self.folder, self.limits)?);

@@ -58,6 +58,7 @@ impl Stage for FaceSize {
         outputs: &[FaceCase::NAME],
         checks: &[policy::QUALITY],
         state: None,
+        is_rekeyed: false,
     };
 
     fn process(&mut self, mut case: FaceCase) -> Outcome {

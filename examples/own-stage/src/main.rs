@@ -16,7 +16,7 @@ use shiren::{requests, stages};
 use shiren_contract::stage::Stage;
 use shiren_log::{Log, Start};
 use shiren_runtime::{Drain, Runtime, now_us};
-use shiren_schemas::records::{Lane, Mode, RequestKind, Verdict};
+use shiren_schemas::records::{Lane, Mode, Request, RequestKind, Verdict};
 
 use face_size::{Config, FaceSize};
 
@@ -61,7 +61,7 @@ fn ask(site: &Site, log: &dyn Log) -> anyhow::Result<Vec<Verdict>> {
     let run = now_us();
     for (probe, reference) in PAIRS {
         let id = format!("{probe} and {reference}, {run}");
-        let mut request = requests::request(&id, RequestKind::Compare);
+        let mut request = Request::new(&id, RequestKind::Compare);
         let picture = |name: &str| -> anyhow::Result<_> {
             let path = site.home.join("pictures").join(name);
             let bytes = std::fs::read(&path);

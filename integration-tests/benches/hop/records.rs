@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use shiren_log::NewRecord;
 use shiren_schemas::records::{
-    AdmittedCase, AdmittedPicture, Envelope, Lane, Mode, PictureRole, RequestKind, StageTiming,
+    AdmittedCase, AdmittedPicture, Envelope, PictureRole, Request, RequestKind, StageTiming,
 };
 use shiren_schemas::{Wire, ids, keys};
 
@@ -66,28 +66,8 @@ impl Records {
             command: None,
             claim: None,
             envelope: Envelope {
-                request_id,
-                kind: RequestKind::Detect,
-                scene: "default".to_owned(),
-                mode: Mode::Live,
-                deadline_ms: None,
-                capture_time: None,
-                stream_id: None,
-                session_id: None,
-                sequence: None,
-                stream_epoch: None,
-                spectrum: None,
-                purpose: None,
-                consent_ref: None,
-                device_risk: None,
-                replay_of: None,
-                case_id,
-                record_id: case_id,
                 tenant: TENANT.to_owned(),
-                lane: Lane::Interactive,
-                received_time: 0,
-                policy_version: 1,
-                trail: Vec::new(),
+                ..Envelope::new(case_id, &Request::new(&request_id, RequestKind::Detect), 0)
             },
             pictures: vec![AdmittedPicture {
                 role: PictureRole::Probe,

@@ -28,6 +28,7 @@ impl<const PLACE: usize> Stage for Relay<PLACE> {
         outputs: &["AdmittedCase"],
         checks: &[],
         state: None,
+        is_rekeyed: false,
     };
 
     fn process(&mut self, input: Self::Input) -> Outcome {

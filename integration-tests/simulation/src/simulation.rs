@@ -172,6 +172,8 @@ fn options(site: &Site, segments: Vec<SegmentOptions>, bundle_max_records: usize
         tenants: vec![TENANT.to_owned()],
         lanes: vec![Lane::Interactive],
         commands_lane: Some(Lane::Interactive),
+        nice: 0,
+        bulk_nice: 0,
         bundle_max_records,
         bundle_max_bytes: BUNDLE_MAX_BYTES,
         poll_max_wait: Duration::ZERO,

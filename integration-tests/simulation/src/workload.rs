@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use shiren_log::NewRecord;
 use shiren_schemas::records::{
-    IdentityClaim, Inline, Lane, LibraryCommand, LibraryOperation, Mode, PersonalText, Picture,
+    IdentityClaim, Inline, Lane, LibraryCommand, LibraryOperation, PersonalText, Picture,
     PictureContent, Request, RequestKind, SearchQuestion,
 };
 use shiren_schemas::topics::Topic;
@@ -80,28 +80,7 @@ impl Case {
 }
 
 fn request(request_id: &str, kind: RequestKind) -> Request {
-    Request {
-        request_id: request_id.to_owned(),
-        kind,
-        scene: "default".to_owned(),
-        mode: Mode::Live,
-        deadline_ms: None,
-        capture_time: None,
-        stream_id: None,
-        session_id: None,
-        sequence: None,
-        stream_epoch: None,
-        spectrum: None,
-        purpose: None,
-        consent_ref: None,
-        device_risk: None,
-        replay_of: None,
-        probe: None,
-        reference: None,
-        search: None,
-        command: None,
-        claim: None,
-    }
+    Request::new(request_id, kind)
 }
 
 fn inline(bytes: &[u8]) -> Option<Picture> {

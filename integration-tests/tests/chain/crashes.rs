@@ -13,6 +13,13 @@ use shiren_log::{Log, STEPS, Start};
 use shiren_schemas::records::{Mode, Request, Verdict};
 use tempfile::TempDir;
 
+/// These kills say nothing of the record at hand, and three in a row may meet the same one: it would be ended as one that
+/// kills the process (`record_kills_process`; tests/faults/poison.rs).
+const MANY_ATTEMPTS: (&str, &str) = (
+    "drain_max_ms = 8000 ",
+    "crash_max_attempts = 100\ndrain_max_ms = 8000 ",
+);
+
 /// An embedded log with requests in it, whose chain runs in another process.
 struct Disturbed {
     log: Arc<dyn Log>,
@@ -24,7 +31,7 @@ struct Disturbed {
 impl Disturbed {
     fn with(requests: &[Request]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let changes = [site::LARGE_FACES, site::SMALL_BUNDLES];
+        let changes = [site::LARGE_FACES, site::SMALL_BUNDLES, MANY_ATTEMPTS];
         let site = site::embedded(folder.path(), &changes);
         let log = site.open_log().unwrap();
         site.set_up(log.as_ref()).unwrap();

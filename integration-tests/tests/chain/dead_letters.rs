@@ -67,7 +67,7 @@ impl Bench {
 }
 
 fn sound(id: &str) -> Request {
-    let mut request = requests::request(id, RequestKind::Detect);
+    let mut request = Request::new(id, RequestKind::Detect);
     let picture = events::picture(&site::home(), "biden.jpg");
     request.probe = Some(requests::inline(picture, None));
     request

@@ -99,6 +99,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("shiren-bench-search", &["shiren-library"]),
     ("shiren-idcard", &[]),
     (
+        "shiren-identity-limit",
+        &["shiren-contract", "shiren-idcard", "shiren-schemas"],
+    ),
+    (
         "shiren-authority",
         &[
             "shiren-contract",
@@ -171,6 +175,7 @@ fn heavy_crates_have_one_home() {
             "liveness",
             "embed",
             "match",
+            "identity-limit",
             "authority-verify",
         ]
         .iter()

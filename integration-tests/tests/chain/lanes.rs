@@ -7,7 +7,7 @@ use shiren::requests;
 use shiren_integration_tests::{events, run, site};
 use shiren_log::{Log, Start};
 use shiren_schemas::records::Verdict;
-use shiren_schemas::records::{Lane, Mode, RequestKind};
+use shiren_schemas::records::{Lane, Mode, Request, RequestKind};
 
 const LANES: (&str, &str) = (
     "lanes = [\"interactive\"] ",
@@ -34,7 +34,7 @@ fn a_verdict_is_in_the_topic_of_its_mode_and_nowhere_else() {
     for &mode in Mode::ALL {
         let mut of_mode = BTreeSet::new();
         for lane in [Lane::Interactive, Lane::Bulk] {
-            let mut request = requests::request(&format!("{mode}-{lane}"), RequestKind::Detect);
+            let mut request = Request::new(&format!("{mode}-{lane}"), RequestKind::Detect);
             request.mode = mode;
             let picture = events::picture(&site.home, "obama.jpg");
             request.probe = Some(requests::inline(picture, None));

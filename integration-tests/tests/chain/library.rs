@@ -192,7 +192,7 @@ fn a_search_of_a_library_that_is_down_is_an_error_and_others_go_on() {
     );
     let detect = Request {
         probe: Some(requests::inline(picture("obama.jpg"), None)),
-        ..requests::request("detect", shiren_schemas::records::RequestKind::Detect)
+        ..Request::new("detect", shiren_schemas::records::RequestKind::Detect)
     };
     assert_eq!(client.ask(detect).decision, Decision::Done);
     worker.drain();

@@ -9,7 +9,7 @@ use shiren_integration_tests::{processes, run, site};
 use shiren_log::{Log, NewRecord};
 use shiren_schemas::records::{
     AdmittedCase, AdmittedPicture, Decision, Envelope, Lane, PictureContent, PictureRole,
-    ReferenceKind, Verdict,
+    ReferenceKind, Request, Verdict,
 };
 use shiren_schemas::{Wire, ids, keys};
 
@@ -49,28 +49,14 @@ fn admitted(id: &str, version: i64) -> NewRecord {
     let topic = "shiren.default.requests.interactive";
     let case_id = ids::case(topic, id);
     let envelope = Envelope {
-        request_id: id.to_owned(),
-        kind: request.kind,
         scene: request.scene.clone(),
         mode: request.mode,
-        deadline_ms: None,
-        capture_time: None,
-        stream_id: None,
-        session_id: None,
-        sequence: None,
-        stream_epoch: None,
-        spectrum: None,
-        purpose: None,
-        consent_ref: None,
-        device_risk: None,
-        replay_of: None,
-        case_id,
-        record_id: case_id,
-        tenant: "default".to_owned(),
-        lane: Lane::Interactive,
-        received_time: shiren_runtime::now_us(),
         policy_version: version,
-        trail: Vec::new(),
+        ..Envelope::new(
+            case_id,
+            &Request::new(id, request.kind),
+            shiren_runtime::now_us(),
+        )
     };
     let picture = |role, reference_kind, picture: Option<shiren_schemas::records::Picture>| {
         let Some(PictureContent::Inline(inline)) = picture.map(|p| p.content) else {

@@ -65,7 +65,7 @@ impl ParseTopic for str {
 }
 
 fn sound(id: &str) -> Request {
-    let mut request = requests::request(id, RequestKind::Detect);
+    let mut request = Request::new(id, RequestKind::Detect);
     request.probe = Some(requests::inline(
         events::picture(&site::home(), "biden.jpg"),
         None,
@@ -273,7 +273,7 @@ fn a_reference_kind_without_a_table_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let site = site::embedded(folder.path(), &[]);
     let portrait = || events::picture(&site::home(), "obama.jpg");
-    let mut request = requests::request("chip", RequestKind::Compare);
+    let mut request = Request::new("chip", RequestKind::Compare);
     request.probe = Some(requests::inline(portrait(), None));
     request.reference = Some(requests::inline(portrait(), Some(ReferenceKind::Chip)));
     let answer = shiren::one_shot::OneShot::open(&Arc::clone(&site))

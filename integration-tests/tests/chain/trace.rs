@@ -6,7 +6,7 @@ use bytes::Bytes;
 use shiren::requests;
 use shiren_integration_tests::{events, run, site};
 use shiren_log::Start;
-use shiren_schemas::records::{Lane, RequestKind};
+use shiren_schemas::records::{Lane, Request, RequestKind};
 
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN_ID: &str = "00f067aa0ba902b7";
@@ -18,7 +18,7 @@ fn a_verdict_continues_the_trace_of_its_request() {
     let site = site::embedded(folder.path(), &[site::ONE_STAGE_A_SEGMENT]);
     let log = site.open_log().unwrap();
     site.set_up(log.as_ref()).unwrap();
-    let mut request = requests::request("traced", RequestKind::Compare);
+    let mut request = Request::new("traced", RequestKind::Compare);
     let picture = || requests::inline(events::picture(&site::home(), "obama.jpg"), None);
     (request.probe, request.reference) = (Some(picture()), Some(picture()));
     let (mut record, _) = requests::record("default", Lane::Interactive, &request).unwrap();

@@ -56,7 +56,7 @@ pub(super) fn request(id: &str, name: &str, number: &str, probe: &str) -> Reques
             valid_from: None,
             valid_to: None,
         }),
-        ..requests::request(id, RequestKind::Verify)
+        ..Request::new(id, RequestKind::Verify)
     }
 }
 
@@ -197,7 +197,7 @@ impl Place {
     }
 
     /// What a command said on either stream.
-    fn shiren(&self, arguments: &[&str], input: &str) -> String {
+    pub(super) fn shiren(&self, arguments: &[&str], input: &str) -> String {
         let mut command = processes::on_embedded(&self.path("topology.toml"));
         command.args(arguments).env("RUST_LOG", "trace");
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());

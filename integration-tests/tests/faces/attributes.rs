@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 use shiren_schemas::records::{
-    AnswerState, Attribute, CheckState, Decision, Quality, ReferenceKind, RequestKind,
+    AnswerState, Attribute, CheckState, Decision, Quality, ReferenceKind, Request, RequestKind,
 };
 
 use crate::chain::{Answer, Chain, chain};
@@ -10,7 +10,7 @@ use crate::files::{self, png};
 use crate::pictures::{file, fitted, head, pixels, portraits, resized};
 
 fn attributes(chain: &mut Chain, bytes: Vec<u8>) -> Answer {
-    let mut request = shiren::requests::request("attributes", RequestKind::Attributes);
+    let mut request = Request::new("attributes", RequestKind::Attributes);
     request.probe = Some(shiren::requests::inline(bytes, None));
     chain.ask(&request)
 }
@@ -177,7 +177,7 @@ fn a_chip_portrait_is_fit_as_such() {
     let head = head(&mut chain, "obama.jpg", 1.5);
     let portrait = png(&resized(&head.pixels, 102, 126));
     let fit = |chain: &mut Chain, kind: ReferenceKind| {
-        let mut request = shiren::requests::request("chip", RequestKind::Compare);
+        let mut request = Request::new("chip", RequestKind::Compare);
         request.probe = Some(shiren::requests::inline(file("obama4.jpg"), None));
         request.reference = Some(shiren::requests::inline(portrait.clone(), Some(kind)));
         let answer = chain.ask(&request);

@@ -225,7 +225,7 @@ impl Chain {
 
 /// A request to compare.
 pub fn compare(probe: &[u8], reference: &[u8]) -> Request {
-    let mut request = requests::request("a-case", RequestKind::Compare);
+    let mut request = Request::new("a-case", RequestKind::Compare);
     request.probe = Some(requests::inline(probe.to_vec(), None));
     request.reference = Some(requests::inline(reference.to_vec(), None));
     request
@@ -233,7 +233,7 @@ pub fn compare(probe: &[u8], reference: &[u8]) -> Request {
 
 /// A request to detect.
 pub fn detect(picture: &[u8]) -> Request {
-    let mut request = requests::request("a-case", RequestKind::Detect);
+    let mut request = Request::new("a-case", RequestKind::Detect);
     request.probe = Some(requests::inline(picture.to_vec(), None));
     request
 }

@@ -1,7 +1,7 @@
 //! Passive liveness on real faces: kind `liveness`, and the check in a comparison.
 
 use shiren_contract::{codes, policy};
-use shiren_schemas::records::{CheckState, Decision, Liveness, PictureRole, RequestKind};
+use shiren_schemas::records::{CheckState, Decision, Liveness, PictureRole, Request, RequestKind};
 
 use crate::chain::{Answer, chain};
 use crate::files::png;
@@ -18,7 +18,7 @@ const PORTRAITS: [&str; 6] = [
 ];
 
 fn ask(picture: Vec<u8>) -> Answer {
-    let mut request = shiren::requests::request("a-case", RequestKind::Liveness);
+    let mut request = Request::new("a-case", RequestKind::Liveness);
     request.probe = Some(shiren::requests::inline(picture, None));
     chain().ask(&request)
 }

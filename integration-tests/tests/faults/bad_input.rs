@@ -1,8 +1,11 @@
 //! Nothing but bad input.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use shiren::case_reader;
 use shiren::requests;
+use shiren_integration_tests::alerts::Alerts;
 use shiren_integration_tests::cluster::Cluster;
 use shiren_integration_tests::processes::{Worker, await_that};
 use shiren_integration_tests::status::Scrape;
@@ -14,10 +17,13 @@ use crate::row::{Row, form};
 
 /// Sound events behind the bad ones.
 const EVENTS: usize = 20;
+/// The metric, and the alert that stands on it.
+const DEAD_LETTERS: &str = "shiren_dead_letters_total";
+const ALERT: &str = "ShirenDeadLetters";
 
 #[test]
 fn a_stage_that_gets_nothing_but_bad_input_stops_at_its_limit() {
-    let bad: usize = form(150, 5_000);
+    let bad: usize = form(150, 1_500);
     let expected = run::undisturbed(EVENTS);
     let mut row = Row::begin("100 % bad input");
     let cluster = Cluster::without_workers(&[site::LARGE_FACES]);
@@ -36,7 +42,9 @@ fn a_stage_that_gets_nothing_but_bad_input_stops_at_its_limit() {
         .unwrap();
     row.injected(bad, "a record that cannot be read");
     let mut stops = 0;
-    let mut alerted: f64 = 0.0;
+    let alerts = Alerts::of_deploy();
+    let mut told: f64 = 0.0;
+    let mut fired = 0;
     loop {
         let dead = case_reader::dead_letters(log, "default").unwrap().len();
         if bad - dead <= limit {
@@ -45,7 +53,13 @@ fn a_stage_that_gets_nothing_but_bad_input_stops_at_its_limit() {
         let mut command = cluster.command("front", 0);
         command.env("SHIREN_TELEMETRY_LISTEN", "127.0.0.1:0");
         let mut worker = Worker::launch(command, "front").ready();
-        alerted = alerted.max(dead_letters_told(&mut worker));
+        let scrapes = scrapes(&mut worker);
+        told = told.max(
+            scrapes
+                .last()
+                .map_or(0.0, |(_, last)| last.sum(DEAD_LETTERS, &[])),
+        );
+        fired += usize::from(alerts.holds(ALERT, &scrapes));
         let said = worker.await_failure();
         assert!(said.contains("dead_letters_over_limit"), "{said}");
         let more = case_reader::dead_letters(log, "default").unwrap().len() - dead;
@@ -54,9 +68,12 @@ fn a_stage_that_gets_nothing_but_bad_input_stops_at_its_limit() {
     }
     row.note(format!(
         "the worker stopped {stops} times with dead_letters_over_limit ({limit} in a row); \
-        shiren_dead_letters_total was seen at {alerted} before"
+        {DEAD_LETTERS} was seen at {told} before, and {ALERT} of deploy/prometheus/rules.yml held {fired} times"
     ));
-    assert!(stops > 0 && alerted > 0.0, "{stops} {alerted}");
+    assert!(
+        stops > 0 && told > 0.0 && fired == stops,
+        "{stops} {told} {fired}"
+    );
     run::publish(log, &requests);
     let worker = cluster.start_worker("front", 0);
     row.compare(log, &expected);
@@ -68,19 +85,13 @@ fn a_stage_that_gets_nothing_but_bad_input_stops_at_its_limit() {
     row.end();
 }
 
-/// The most that the metric of dead letters showed until the process ended.
-fn dead_letters_told(worker: &mut Worker) -> f64 {
-    let said = worker.messages();
-    let address = said
-        .lines()
-        .find_map(|l| l.strip_prefix("metrics and health: http://"));
-    let address = address.unwrap().to_owned();
-    let mut told = 0.0;
+/// What the worker told until its process ended, each time with when.
+fn scrapes(worker: &mut Worker) -> Vec<(Instant, Scrape)> {
+    let address = worker.telemetry();
+    let mut scrapes = Vec::new();
     await_that("the worker stops", || {
-        if let Some(scrape) = Scrape::while_there(&address) {
-            told = scrape.sum("shiren_dead_letters_total", &[]).max(told);
-        }
+        scrapes.extend(Scrape::while_there(&address).map(|scrape| (Instant::now(), scrape)));
         worker.ended().is_some()
     });
-    told
+    scrapes
 }

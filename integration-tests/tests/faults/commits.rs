@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use shiren_integration_tests::broker::Broker;
 use shiren_integration_tests::cluster::Cluster;
 use shiren_integration_tests::processes::{self, Worker};
-use shiren_integration_tests::proxy::{Done, END_TXN, Harm, Proxy};
+use shiren_integration_tests::proxy::{Done, END_TXN, Exchange, Harm, INIT_PRODUCER_ID, Proxy};
 use shiren_integration_tests::{events, run, site};
 
 use crate::row::{self, Row, SHORT_SESSION, SHORT_TRANSACTION};
@@ -47,8 +47,10 @@ fn a_worker_is_built_anew_after_a_commit_of_unknown_outcome() {
 /// has given the transaction up.
 #[test]
 fn commits_that_are_cut_or_late_double_nothing() {
-    /// Longer than a worker waits for a commit, shorter than it takes to open the next producer.
+    /// Longer than a worker waits for a commit.
     const LATE: Duration = Duration::from_secs(5);
+    /// Longer than it then takes to begin the next producer.
+    const LATER: Duration = Duration::from_secs(15);
     let count = row::events();
     let expected = run::undisturbed(count);
     let mut row = Row::begin("commit request cut or delayed by a proxy");
@@ -63,7 +65,7 @@ fn commits_that_are_cut_or_late_double_nothing() {
         (6, Harm::Hold(LATE)),
         (7, Harm::CutAnswer),
         (8, Harm::CutRequest),
-        (10, Harm::Hold(LATE)),
+        (10, Harm::Hold(LATER)),
     ];
     proxy.harm(END_TXN, &harms);
     let mut command = cluster.command("front", 0);
@@ -86,8 +88,15 @@ fn commits_that_are_cut_or_late_double_nothing() {
     );
     row.injected(
         all.held,
-        format!("EndTxn held for {LATE:?}, beyond the worker's wait, then sent on"),
+        format!("EndTxn held for {LATE:?} or {LATER:?}, beyond the worker's wait, then sent on"),
     );
+    let late = || proxy.exchanges().into_iter().filter(|e| e.is_held);
+    processes::await_that("the broker has answered what was held", || {
+        late().count() == all.held
+    });
+    for held in late() {
+        row.note(arrival(&held, &proxy.exchanges()));
+    }
     if answered < count {
         run::await_some(log, answered + 1);
     }
@@ -98,6 +107,29 @@ fn commits_that_are_cut_or_late_double_nothing() {
     // What landed late has landed by now.
     row.compare(log, &expected);
     row.end();
+}
+
+/// On which side of the next producer's `InitProducerId` a held `EndTxn` arrived, and what the broker made of it. Behind it,
+/// it must not have been carried out.
+fn arrival(held: &Exchange, all: &[Exchange]) -> String {
+    let begins = |e: &&Exchange| e.api_key == INIT_PRODUCER_ID && e.error_code == 0;
+    let next = all.iter().filter(begins).find(|e| e.sent > held.taken);
+    let side = match next {
+        Some(next) if next.answered < held.sent => {
+            assert_ne!(held.error_code, 0, "a fenced producer's commit was done");
+            "after"
+        }
+        Some(next) if next.sent < held.answered => "during",
+        _ => "before",
+    };
+    let late = held.sent - held.taken;
+    let outcome = match held.error_code {
+        0 => "carried out".to_owned(),
+        code => format!("refused with Kafka's error code {code}"),
+    };
+    format!(
+        "an EndTxn that came {late:.0?} late arrived {side} the next producer's InitProducerId and was {outcome}"
+    )
 }
 
 /// What a worker says when it drops its producer.

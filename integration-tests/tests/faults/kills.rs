@@ -136,7 +136,7 @@ fn die_at_each_step(cluster: &Cluster, stage: &str, steps: &[&str]) -> Deaths {
 #[test]
 fn killed_at_each_step_in_a_stage_of_each_kind_every_case_ends_once() {
     let expected = Mix::undisturbed();
-    let mut row = Row::begin("kill -9 at each step, same slot restarted");
+    let mut row = Row::begin_alone("kill -9 at each step, same slot restarted");
     let mut changes = vec![
         site::LARGE_FACES,
         site::SMALL_BUNDLES,
@@ -198,7 +198,7 @@ fn of_two_workers_one_is_killed_and_the_other_takes_over() {
     const EVENTS: usize = 60;
     const APART: Duration = Duration::from_millis(400);
     let expected = run::undisturbed(EVENTS);
-    let mut row = Row::begin("kill -9, not restarted: another takes over");
+    let mut row = Row::begin_alone("kill -9, not restarted: another takes over");
     let mut changes = vec![
         site::LARGE_FACES,
         site::SMALL_BUNDLES,

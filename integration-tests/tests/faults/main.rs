@@ -6,13 +6,22 @@
     reason = "test code: a panic is how it speaks"
 )]
 
+mod authority;
 mod bad_input;
+mod beside;
 mod brokers;
+mod burst;
 mod churn;
+mod clocks;
 mod commits;
+mod disk_full;
 mod drain;
 mod kills;
+mod ledger;
 mod library;
+mod membership;
 mod memory;
+mod poison;
 mod row;
 mod sleepers;
+mod upgrade;

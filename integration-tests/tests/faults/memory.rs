@@ -7,7 +7,6 @@ use shiren::requests;
 use shiren_integration_tests::cluster::Cluster;
 use shiren_integration_tests::processes::{self, Worker};
 use shiren_integration_tests::{run, site};
-use shiren_runtime::peak_resident_bytes;
 use shiren_schemas::records::{Picture, PictureContent, Request, RequestKind};
 
 use crate::row::{Row, form};
@@ -27,7 +26,7 @@ fn large(count: usize) -> Vec<Request> {
     let picture = || Some(requests::inline(jpeg.clone(), None));
     let request = |number: usize| {
         let kind = [RequestKind::Detect, RequestKind::Compare][number % 2];
-        let mut request = requests::request(&format!("large-{number}"), kind);
+        let mut request = Request::new(&format!("large-{number}"), kind);
         request.probe = picture();
         if kind == RequestKind::Compare {
             request.reference = picture();
@@ -63,15 +62,7 @@ fn a_backlog_of_large_pictures_is_worked_off_within_the_bound() {
         "the worker's start: the backlog is worked off",
         begun.elapsed(),
     );
-    let peak_mib = peak_resident_bytes(worker.pid()).unwrap() / MIB;
-    let max_mib = cluster.site.topology.runtime.max_resident_mib;
-    row.note(format!(
-        "peak {peak_mib} MiB resident, the bound is {max_mib} MiB"
-    ));
-    assert!(
-        peak_mib <= max_mib,
-        "{peak_mib} MiB, the bound is {max_mib}"
-    );
+    row.hold_memory(&worker, &cluster.site);
     let layouts = verdicts.iter().map(|v| v.observed.layout.as_str());
     assert!(layouts.clone().all(|layout| layout == "front"));
     worker.drain();

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use shiren::case_reader::VerdictReader;
+use shiren::site::Site;
+use shiren_integration_tests::processes::Worker;
 use shiren_integration_tests::run;
 use shiren_log::{Log, Start};
+use shiren_runtime::peak_resident_bytes;
 use shiren_schemas::records::{Mode, Verdict};
 
 /// What a fault needs that is over so soon.
@@ -25,6 +28,9 @@ pub const SHORT_TRANSACTION: (&str, &str) = (
 pub const SESSION: Duration = Duration::from_secs(6);
 pub const TRANSACTION: Duration = Duration::from_secs(5);
 pub const ABORT_EVERY: Duration = Duration::from_millis(200);
+
+/// How much later than its deadline a case may end that ends by it: its bundle was begun before, and the machine may be busy.
+pub const LATE_MAX: Duration = Duration::from_secs(10);
 
 /// Whether the long form is asked for: `SHIREN_FAULTS=long`.
 pub fn is_long() -> bool {
@@ -45,7 +51,17 @@ pub fn events() -> usize {
     form(60, run::EVENTS)
 }
 
-/// A row while it runs: one at a time, so that each has the machine for itself.
+/// Whether others may run beside a row; held while it runs.
+enum Turn {
+    Beside {
+        _turn: RwLockReadGuard<'static, ()>,
+    },
+    Alone {
+        _turn: RwLockWriteGuard<'static, ()>,
+    },
+}
+
+/// A row while it runs.
 pub struct Row {
     name: &'static str,
     injected: Vec<Value>,
@@ -55,13 +71,27 @@ pub struct Row {
     contradicted: u64,
     recovered: Option<Duration>,
     notes: Vec<String>,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Turn,
 }
 
+static TURN: RwLock<()> = RwLock::new(());
+
 impl Row {
-    /// Waits for its turn. `name` is that of the row on docs/reliability.md.
+    /// Of which nothing is judged that hangs on the machine: others may run beside it. `name` is that of the row on
+    /// docs/reliability.md.
     pub fn begin(name: &'static str) -> Self {
-        static TURN: Mutex<()> = Mutex::new(());
+        // A row that failed says nothing of the next.
+        let turn = TURN.read().unwrap_or_else(PoisonError::into_inner);
+        Self::on(name, Turn::Beside { _turn: turn })
+    }
+
+    /// As [`Row::begin`], with the machine for itself: its times or rates are judged.
+    pub fn begin_alone(name: &'static str) -> Self {
+        let turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
+        Self::on(name, Turn::Alone { _turn: turn })
+    }
+
+    fn on(name: &'static str, turn: Turn) -> Self {
         Self {
             name,
             injected: Vec::new(),
@@ -71,8 +101,7 @@ impl Row {
             contradicted: 0,
             recovered: None,
             notes: Vec::new(),
-            // A row that failed says nothing of the next.
-            _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner),
+            _turn: turn,
         }
     }
 
@@ -117,6 +146,29 @@ impl Row {
         assert_eq!(verdicts.len(), count, "more verdicts than cases");
         assert_eq!(self.contradicted, 0, "verdicts of one case that differ");
         verdicts
+    }
+
+    /// The process never held more than its bound.
+    pub fn hold_memory(&mut self, worker: &Worker, site: &Site) {
+        const MIB: u64 = 1024 * 1024;
+        let peak_mib = peak_resident_bytes(worker.pid()).unwrap() / MIB;
+        let max_mib = site.topology.runtime.max_resident_mib;
+        self.note(format!(
+            "peak {peak_mib} MiB resident, the bound is {max_mib} MiB"
+        ));
+        assert!(
+            peak_mib <= max_mib,
+            "{peak_mib} MiB, the bound is {max_mib}"
+        );
+    }
+
+    /// Ends the one worker, which nobody has started anew.
+    pub fn drain_unaided(&mut self, worker: Worker) {
+        let drained = worker.drain();
+        self.note(format!(
+            "the one worker went on unaided, built anew {} times",
+            drained.rebuilds
+        ));
     }
 
     /// What scripts/faults collects.

@@ -6,10 +6,8 @@
 )]
 
 mod chain;
-mod ledger;
 mod library;
 mod log;
-mod poison;
 mod policy;
 mod python;
 mod scaling;

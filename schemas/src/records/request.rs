@@ -182,6 +182,35 @@ pub struct Request {
 
 wire!(Request, "request", ["Request/1", "Request/2"]);
 
+impl Request {
+    /// Live, in the scene `default`, with nothing optional.
+    #[must_use]
+    pub fn new(request_id: &str, kind: RequestKind) -> Self {
+        Self {
+            request_id: request_id.to_owned(),
+            kind,
+            scene: "default".to_owned(),
+            mode: Mode::Live,
+            deadline_ms: None,
+            capture_time: None,
+            stream_id: None,
+            session_id: None,
+            sequence: None,
+            stream_epoch: None,
+            spectrum: None,
+            purpose: None,
+            consent_ref: None,
+            device_risk: None,
+            replay_of: None,
+            probe: None,
+            reference: None,
+            search: None,
+            command: None,
+            claim: None,
+        }
+    }
+}
+
 /// Wall time of one stage on this case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageTiming {
@@ -239,4 +268,36 @@ pub struct Envelope {
     pub policy_version: i64,
     /// Observed, never a ground for a decision.
     pub trail: Vec<StageTiming>,
+}
+
+impl Envelope {
+    /// Of the request's case: interactive, of tenant `default`, judged by version 1 of the policy, nothing passed yet. Its
+    /// record id is the case's.
+    #[must_use]
+    pub fn new(case_id: Id, request: &Request, received_time: i64) -> Self {
+        Self {
+            request_id: request.request_id.clone(),
+            kind: request.kind,
+            scene: request.scene.clone(),
+            mode: request.mode,
+            deadline_ms: request.deadline_ms,
+            capture_time: request.capture_time,
+            stream_id: request.stream_id.clone(),
+            session_id: request.session_id.clone(),
+            sequence: request.sequence,
+            stream_epoch: request.stream_epoch,
+            spectrum: request.spectrum,
+            purpose: request.purpose.clone(),
+            consent_ref: request.consent_ref.clone(),
+            device_risk: request.device_risk.clone(),
+            replay_of: request.replay_of,
+            case_id,
+            record_id: case_id,
+            tenant: "default".to_owned(),
+            lane: Lane::Interactive,
+            received_time,
+            policy_version: 1,
+            trail: Vec::new(),
+        }
+    }
 }

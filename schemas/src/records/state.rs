@@ -38,3 +38,27 @@ pub struct AskIntent {
 }
 
 wire!(AskIntent, "ask-intent", ["AskIntent/1"]);
+
+/// An attempt that identity-limit has let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityAttempt {
+    /// Case id.
+    pub case_id: Id,
+    /// Append time of the case's request.
+    pub time: i64,
+}
+
+/// The attempts that identity-limit has let through for one identity number. Key <topic of the input>/<tenant>/<keyed hash of the number>; forgotten when the last of them has left the window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityAttempts {
+    /// In the order in which they came; at most identity_limit.max_attempts.
+    pub attempts: Vec<IdentityAttempt>,
+    /// The latest time among them plus identity_limit.window_ms.
+    pub forgotten_at: i64,
+}
+
+wire!(
+    IdentityAttempts,
+    "identity-attempts",
+    ["IdentityAttempts/1"]
+);

@@ -10,7 +10,7 @@ use serde_json::json;
 use shiren_models::accuracy::{Proportion, proportion};
 use shiren_quality::Config;
 use shiren_schemas::records::{
-    AnswerState, BoundingBox, Decision, Quality, ReferenceKind, RequestKind,
+    AnswerState, BoundingBox, Decision, Quality, ReferenceKind, Request, RequestKind,
 };
 
 use super::labels::{Degradations, Labelled, Lists};
@@ -80,7 +80,7 @@ impl Bench {
     }
 
     fn attributes(&mut self, bytes: Vec<u8>) -> anyhow::Result<Seen> {
-        let mut request = requests::request("bench", RequestKind::Attributes);
+        let mut request = Request::new("bench", RequestKind::Attributes);
         request.probe = Some(requests::inline(bytes, None));
         let answer = self.chain.ask(&request)?;
         let verdict = answer.verdict.canonical;
@@ -98,7 +98,7 @@ impl Bench {
 
     /// Boxes of the faces, and how many were found.
     fn faces(&mut self, bytes: Vec<u8>) -> anyhow::Result<Vec<BoundingBox>> {
-        let mut request = requests::request("bench", RequestKind::Detect);
+        let mut request = Request::new("bench", RequestKind::Detect);
         request.probe = Some(requests::inline(bytes, None));
         let results = self.chain.ask(&request)?.results.context("no results")?;
         let faces = results
@@ -350,7 +350,7 @@ impl Bench {
         probe: Vec<u8>,
         reference: Vec<u8>,
     ) -> anyhow::Result<Result<(Judged, bool), String>> {
-        let mut request = requests::request("bench", RequestKind::Compare);
+        let mut request = Request::new("bench", RequestKind::Compare);
         request.probe = Some(requests::inline(probe, None));
         request.reference = Some(requests::inline(reference, Some(ReferenceKind::OnFile)));
         let answer = self.chain.ask(&request)?;

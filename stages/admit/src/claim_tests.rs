@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "test code: a panic is how it speaks")]
 
 use shiren_idcard::check_digit;
-use shiren_schemas::records::{Mode, Sealed};
+use shiren_schemas::records::Sealed;
 
 use super::*;
 
@@ -26,26 +26,8 @@ fn claim(name: &str, number: &str) -> IdentityClaim {
 
 fn request(claim: Option<IdentityClaim>) -> Request {
     Request {
-        request_id: "r".to_owned(),
-        kind: RequestKind::Verify,
-        scene: "default".to_owned(),
-        mode: Mode::Live,
-        deadline_ms: None,
-        capture_time: None,
-        stream_id: None,
-        session_id: None,
-        sequence: None,
-        stream_epoch: None,
-        spectrum: None,
-        purpose: None,
-        consent_ref: None,
-        device_risk: None,
-        replay_of: None,
-        probe: None,
-        reference: None,
-        search: None,
-        command: None,
         claim,
+        ..Request::new("r", RequestKind::Verify)
     }
 }
 

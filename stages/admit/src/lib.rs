@@ -48,6 +48,7 @@ impl KeyedStage for Admit {
         outputs: &[AdmittedCase::NAME],
         checks: &[],
         state: Some(LedgerEntry::NAME),
+        is_rekeyed: false,
     };
 
     fn process(&mut self, arrival: Arrival, ledger: &mut Memory<'_, LedgerEntry>) -> Outcome {
@@ -233,28 +234,11 @@ impl Admit {
             .map_or((0, None), |(version, scene)| (version, scene.deadline_ms));
         let deadline = deadline_ms.map(|ms| i32::try_from(ms).unwrap_or(i32::MAX));
         Envelope {
-            request_id: request.request_id.clone(),
-            kind: request.kind,
-            scene: request.scene.clone(),
-            mode: request.mode,
             deadline_ms: request.deadline_ms.or(deadline),
-            capture_time: request.capture_time,
-            stream_id: request.stream_id.clone(),
-            session_id: request.session_id.clone(),
-            sequence: request.sequence,
-            stream_epoch: request.stream_epoch,
-            spectrum: request.spectrum,
-            purpose: request.purpose.clone(),
-            consent_ref: request.consent_ref.clone(),
-            device_risk: request.device_risk.clone(),
-            replay_of: request.replay_of,
-            case_id,
-            record_id: case_id,
             tenant,
             lane,
-            received_time: arrival.append_time_us,
             policy_version,
-            trail: Vec::new(),
+            ..Envelope::new(case_id, request, arrival.append_time_us)
         }
     }
 }

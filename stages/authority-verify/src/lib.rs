@@ -49,6 +49,7 @@ impl AskingStage for AuthorityVerify {
         outputs: &[],
         checks: &[policy::IDENTITY, policy::PORTRAIT],
         state: Some(AskIntent::NAME),
+        is_rekeyed: false,
     };
 
     fn ask(&mut self, case: &TemplateCase) -> Option<VerifyAsk> {

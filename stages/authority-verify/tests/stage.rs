@@ -17,7 +17,7 @@ use shiren_models::calibration::{Calibration, Table};
 use shiren_models::manifest::Metric;
 use shiren_schemas::Id;
 use shiren_schemas::records::{
-    Envelope, FacedPicture, IdentityClaim, Lane, Liveness, Mode, PersonalText, PictureRole,
+    Envelope, FacedPicture, IdentityClaim, Liveness, PersonalText, PictureRole, Request,
     RequestKind, Template, TemplateCase, TemplatedPicture,
 };
 
@@ -111,28 +111,8 @@ fn scene() -> Scene {
 
 fn envelope() -> Envelope {
     Envelope {
-        request_id: "r".to_owned(),
-        kind: RequestKind::Verify,
-        scene: "default".to_owned(),
-        mode: Mode::Live,
-        deadline_ms: None,
-        capture_time: None,
-        stream_id: None,
-        session_id: None,
-        sequence: None,
-        stream_epoch: None,
-        spectrum: None,
-        purpose: None,
-        consent_ref: None,
-        device_risk: None,
-        replay_of: None,
-        case_id: Id([1; 16]),
         record_id: Id([2; 16]),
-        tenant: "default".to_owned(),
-        lane: Lane::Interactive,
-        received_time: 7,
-        policy_version: 1,
-        trail: Vec::new(),
+        ..Envelope::new(Id([1; 16]), &Request::new("r", RequestKind::Verify), 7)
     }
 }
 

@@ -149,6 +149,7 @@ codes! {
     // Authority
     AUTHORITY_UNAVAILABLE "authority_unavailable" "The authority does not answer; it may in a while." "Look at the connection to the authority; publish the request again when it answers.";
     AUTHORITY_DEADLINE_EXCEEDED "authority_deadline_exceeded" "The deadline passed before the authority had answered." "Raise the deadline if a late answer is of use, or see why the authority is slow.";
+    IDENTITY_LIMIT_EXCEEDED "identity_limit_exceeded" "There were as many attempts on this identity number as `identity_limit.max_attempts` allows within `identity_limit.window_ms`. The authority was not asked." "Try again when the window has passed; see whether somebody is guessing, or a producer repeats itself under new request ids.";
     OUTCOME_UNKNOWN "outcome_unknown" "The case was asked, its process died or lost its partition before the reply was kept, and the same must not be asked twice." "Look at the authority's own records of the case; a new request asks, and pays, anew.";
     AUTHORITY_PROBE_UNSUPPORTED "authority_probe_unsupported" "The authority compares portraits in another form than it was given: a template instead of a picture, or the other way round." "A fault of the wiring: give what the authority says that it wants.";
     REGISTER_UNREADABLE "register_unreadable" "The local register is missing, damaged, cannot be read, or its key is another one or cannot be used." "The message says which: put the file or its key back from where they are kept (docs/register.md).";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shiren_schemas::Wire;
-use shiren_schemas::records::{AskIntent, LedgerEntry};
+use shiren_schemas::records::{AskIntent, IdentityAttempts, LedgerEntry};
 
 use crate::stage::{Input, Outcome, StageDescriptor};
 
@@ -104,6 +104,12 @@ impl State for LedgerEntry {
 }
 
 impl State for AskIntent {
+    fn due_us(&self) -> i64 {
+        self.forgotten_at
+    }
+}
+
+impl State for IdentityAttempts {
     fn due_us(&self) -> i64 {
         self.forgotten_at
     }

@@ -29,6 +29,9 @@ pub struct StageDescriptor {
     pub checks: &'static [&'static str],
     /// Schema of what it keeps by key ([`crate::keyed::KeyedStage`]); `None`: it remembers nothing.
     pub state: Option<&'static str>,
+    /// Its topic has keys of its own ([`crate::keyed::RekeyedStage`]), so that all records of such a key are in one
+    /// partition; it begins a segment. `false`: the topic has the keys of the cases.
+    pub is_rekeyed: bool,
 }
 
 /// A record as it came from the log.
@@ -168,6 +171,8 @@ pub trait Message: Sealable + Send {
     fn encode(&self) -> Result<Vec<u8>, CodecError>;
     /// For the next stage of a fused segment.
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
+    /// For what gives it a key.
+    fn as_any(&self) -> &dyn Any;
 }
 
 impl<P: Payload> Message for P {
@@ -184,6 +189,9 @@ impl<P: Payload> Message for P {
         Wire::encode(self)
     }
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
+    }
+    fn as_any(&self) -> &dyn Any {
         self
     }
 }

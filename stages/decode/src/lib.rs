@@ -61,6 +61,7 @@ impl Stage for Decode {
         outputs: &[StillCase::NAME],
         checks: &[],
         state: None,
+        is_rekeyed: false,
     };
 
     fn process(&mut self, case: AdmittedCase) -> Outcome {

@@ -284,6 +284,7 @@ impl Stage for Detect {
         outputs: &[FaceCase::NAME],
         checks: &[],
         state: None,
+        is_rekeyed: false,
     };
 
     fn process(&mut self, case: StillCase) -> Outcome {

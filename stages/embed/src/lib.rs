@@ -79,6 +79,7 @@ impl Stage for Embed {
         outputs: &[TemplateCase::NAME],
         checks: &[],
         state: None,
+        is_rekeyed: false,
     };
 
     fn process(&mut self, mut case: FaceCase) -> Outcome {

@@ -38,6 +38,7 @@ impl AskingStage for Enrol {
         outputs: &[],
         checks: &[],
         state: None,
+        is_rekeyed: false,
     };
 
     fn ask(&mut self, case: &TemplateCase) -> Option<ChangeAsk> {

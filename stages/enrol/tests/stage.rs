@@ -10,8 +10,8 @@ use shiren_contract::terminal::Terminal;
 use shiren_enrol::Enrol;
 use shiren_schemas::Id;
 use shiren_schemas::records::{
-    Envelope, FacedPicture, Lane, LibraryChange, LibraryCommand, LibraryOperation, Mode, ModelRef,
-    PictureRole, Quality, RequestKind, Template, TemplateCase, TemplatedPicture,
+    Envelope, FacedPicture, Lane, LibraryChange, LibraryCommand, LibraryOperation, ModelRef,
+    PictureRole, Quality, Request, RequestKind, Template, TemplateCase, TemplatedPicture,
 };
 
 #[derive(Deserialize)]
@@ -128,28 +128,11 @@ fn input(case: &Case) -> TemplateCase {
     };
     TemplateCase {
         envelope: Envelope {
-            request_id: "r".to_owned(),
-            kind,
-            scene: "default".to_owned(),
-            mode: Mode::Live,
-            deadline_ms: None,
-            capture_time: None,
-            stream_id: None,
-            session_id: None,
-            sequence: None,
-            stream_epoch: None,
-            spectrum: None,
             purpose: Some("door".to_owned()),
             consent_ref: Some("c".to_owned()),
-            device_risk: None,
-            replay_of: None,
-            case_id: Id([1; 16]),
             record_id: Id([2; 16]),
-            tenant: "default".to_owned(),
             lane: Lane::Bulk,
-            received_time: 7,
-            policy_version: 1,
-            trail: Vec::new(),
+            ..Envelope::new(Id([1; 16]), &Request::new("r", kind), 7)
         },
         pictures: (is_enrolment && !case.template && !case.nothing)
             .then(|| picture(case))

@@ -171,6 +171,7 @@ impl Stage for Liveness {
         outputs: &[FaceCase::NAME],
         checks: &[policy::LIVENESS],
         state: None,
+        is_rekeyed: false,
     };
 
     fn process(&mut self, mut case: FaceCase) -> Outcome {

@@ -15,8 +15,8 @@ use shiren_models::liveness::PassiveLiveness;
 use shiren_models::liveness::fusion::Fusion;
 use shiren_schemas::Id;
 use shiren_schemas::records::{
-    BoundingBox, Check, Crop, Envelope, Face, FaceCase, FacedPicture, Landmark, Lane, Mode,
-    PictureRole, Quality, RequestKind,
+    BoundingBox, Check, Crop, Envelope, Face, FaceCase, FacedPicture, Landmark, PictureRole,
+    Quality, Request, RequestKind,
 };
 
 const SIDE: i32 = 256;
@@ -196,28 +196,12 @@ fn picture(case: &Case) -> FacedPicture {
 fn face_case(case: &Case, pictures: Vec<FacedPicture>) -> FaceCase {
     FaceCase {
         envelope: Envelope {
-            request_id: "r".into(),
-            kind: case.kind.parse().unwrap(),
-            scene: "default".into(),
-            mode: Mode::Live,
-            deadline_ms: None,
-            capture_time: None,
-            stream_id: None,
-            session_id: None,
-            sequence: None,
-            stream_epoch: None,
-            spectrum: None,
-            purpose: None,
-            consent_ref: None,
-            device_risk: None,
-            replay_of: None,
-            case_id: Id([1; 16]),
             record_id: Id([2; 16]),
-            tenant: "default".into(),
-            lane: Lane::Interactive,
-            received_time: 0,
-            policy_version: 1,
-            trail: Vec::new(),
+            ..Envelope::new(
+                Id([1; 16]),
+                &Request::new("r", case.kind.parse().unwrap()),
+                0,
+            )
         },
         pictures,
         checks: Vec::new(),

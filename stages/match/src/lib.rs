@@ -70,6 +70,7 @@ impl AskingStage for Match {
         outputs: &[],
         checks: &[policy::COMPARISON],
         state: None,
+        is_rekeyed: false,
     };
 
     fn ask(&mut self, case: &TemplateCase) -> Option<SearchAsk> {

@@ -188,6 +188,7 @@ impl Stage for QualityStage {
         outputs: &[FaceCase::NAME],
         checks: &[policy::QUALITY],
         state: None,
+        is_rekeyed: false,
     };
 
     fn process(&mut self, mut case: FaceCase) -> Outcome {

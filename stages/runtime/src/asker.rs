@@ -241,7 +241,17 @@ impl<A, R> Asker<A, R> {
             return;
         };
         let asks: Vec<&A> = pending.iter().map(|one| one.ask).collect();
-        let given = self.port.ask(&asks, deadline);
+        let mut given = self.port.ask(&asks, deadline);
+        if given.len() != asks.len() {
+            // Which reply is whose cannot be known.
+            let what = format!(
+                "the port gave {} replies to {} asks",
+                given.len(),
+                asks.len()
+            );
+            let failure = AskFailure::lasting(codes::STAGE_FAILED, what);
+            given = asks.iter().map(|_| Err(failure.clone())).collect();
+        }
         // An ask that another's deadline cut short was not tried in full.
         let cut =
             self.may_repeat() && earliest.is_some_and(|earliest| self.clock.instant() >= earliest);

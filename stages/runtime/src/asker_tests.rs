@@ -198,12 +198,15 @@ fn calls_under_way_are_bounded() {
     assert_eq!(port.under_way.lock().unwrap().1, 2);
 }
 
+/// A reply that is missing, or came twice, would move the others to asks that they do not answer.
 #[test]
-fn a_port_that_answers_too_little_is_a_fault() {
-    let asker = Asker::new(Told::new([vec![Ok(10)]]), BOUNDS, Clock::default());
-    let replies = asker.round(&bounded(&[1, 2]), &go_on).unwrap();
-    assert_eq!(replies[0], Ok(10));
-    assert_eq!(replies[1].as_ref().unwrap_err().code, codes::STAGE_FAILED);
+fn replies_that_are_not_one_an_ask_are_nobodys() {
+    for given in [vec![Ok(10)], vec![Ok(10), Ok(10), Ok(20)]] {
+        let asker = Asker::new(Told::new([given]), BOUNDS, Clock::default());
+        let replies = asker.round(&bounded(&[1, 2]), &go_on).unwrap();
+        let codes = replies.iter().map(|reply| reply.as_ref().unwrap_err().code);
+        assert_eq!(codes.collect::<Vec<_>>(), [codes::STAGE_FAILED; 2]);
+    }
 }
 
 #[test]

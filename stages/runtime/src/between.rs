@@ -7,31 +7,52 @@ use std::time::{Duration, Instant};
 use shiren_log::{Bundle, Commit, LogError, NewRecord, Position, Worker};
 
 use crate::clock::Clock;
-use crate::health::Pulse;
+use crate::drain::Drain;
+use crate::health::{Phase, Pulse};
 use crate::keeper::{Keeper, Reached};
-use crate::run::Drain;
 use crate::runtime_error::RuntimeError;
 use crate::segment::Meanwhile;
 use crate::states::{Source, StateChange};
 use crate::watch::Watch;
 
+/// First pause before a full log is tried again; doubled each time.
+const FULL_BACKOFF_START: Duration = Duration::from_millis(100);
+/// Longest such pause.
+const FULL_BACKOFF_MAX: Duration = Duration::from_secs(2);
+
 /// Commits up to `max_attempts` times while the transaction was aborted and may be repeated. The outputs do not change
-/// between attempts: stages are pure and ids are derived.
+/// between attempts: stages are pure and ids are derived. While the log is full it waits: the bundle stays, so no model
+/// runs anew and nobody is asked again. [`Commit::Rebuild`] when the worker drains meanwhile.
 pub(crate) fn commit(
     watch: &Watch,
+    pauses: &Pauses,
     max_attempts: u32,
     mut attempt: impl FnMut(Vec<NewRecord>) -> Result<Commit, LogError>,
     outputs: &[NewRecord],
 ) -> Result<Commit, RuntimeError> {
     let started = Instant::now();
     let mut commit = Commit::Rebuild;
-    for _ in 0..max_attempts {
+    let (mut attempts, mut full) = (0, None);
+    while attempts < max_attempts {
         let tried = attempt(outputs.to_vec());
         watch.tried(&tried);
+        if let Err(error @ LogError::Full { .. }) = &tried {
+            let backoff = full.unwrap_or(FULL_BACKOFF_START);
+            full = Some((backoff * 2).min(FULL_BACKOFF_MAX));
+            if pauses.wait_for_space(error, backoff) {
+                return Ok(Commit::Rebuild);
+            }
+            continue;
+        }
         commit = tried?;
+        attempts += 1;
         if commit != Commit::Retry {
             break;
         }
+    }
+    if full.is_some() {
+        pauses.pulse.because("");
+        pauses.pulse.set(Phase::Ready);
     }
     watch
         .instruments
@@ -53,6 +74,14 @@ impl Pauses {
         self.pulse.turn();
         self.clock.wait(pause, &|pause| self.drain.wait(pause));
         self.drain.requested()
+    }
+
+    /// As [`Pauses::wait`], unready meanwhile.
+    fn wait_for_space(&self, error: &LogError, pause: Duration) -> bool {
+        tracing::warn!(%error, "a bundle is kept until there is space");
+        self.pulse.because(&error.to_string());
+        self.pulse.set(Phase::Starting);
+        self.wait(pause)
     }
 }
 
@@ -115,7 +144,8 @@ impl Between<'_> {
         let records = self.keeper.change_records(stage, changes);
         let (worker, generation) = (&mut *self.worker, self.generation);
         let between = |outputs| worker.commit_between(generation, &positions, outputs);
-        let commit = commit(self.watch, self.commit_max_attempts, between, &records)?;
+        let (pauses, max_attempts) = (&self.pauses, self.commit_max_attempts);
+        let commit = commit(self.watch, pauses, max_attempts, between, &records)?;
         if commit == Commit::Done {
             self.keeper.committed(&reached);
         }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use shiren_log::{Bundle, Log, LogError, Publisher, Record, Start};
+use shiren_log::{Bundle, Log, LogError, Publisher, Reader, Record, Start};
 use shiren_schemas::Wire;
 use shiren_schemas::records::CrashAttempt;
 
@@ -55,8 +55,9 @@ pub(crate) struct CrashAttempts {
     places: HashMap<Place, usize>,
     /// Of records noted and neither done nor committed.
     begun: BTreeMap<(Place, i64), i32>,
-    /// Opened while records run one by one.
+    /// Opened at the first note, and kept: every assignment writes one.
     publisher: Option<Box<dyn Publisher>>,
+    notes: Notes,
     alone: Alone,
 }
 
@@ -80,6 +81,7 @@ impl CrashAttempts {
             places: HashMap::new(),
             begun: BTreeMap::new(),
             publisher: None,
+            notes: Notes::default(),
             alone,
         }
     }
@@ -94,16 +96,29 @@ impl CrashAttempts {
         self.generation = None;
     }
 
+    /// Reads what was noted of the partitions of this generation, once: only who held them before has noted anything. A
+    /// question for the end of a topic that is being followed waits for its fetch, half a second at a quiet one, so a worker
+    /// with nothing else to do is to ask it.
+    ///
+    /// # Errors
+    /// The log does not answer.
+    pub(crate) fn assigned(&mut self, log: &dyn Log, generation: u64) -> Result<(), RuntimeError> {
+        if self.generation == Some(generation) {
+            return Ok(());
+        }
+        self.places.clear();
+        self.begun.clear();
+        self.notes.read_on(log, &self.topic)?;
+        self.generation = Some(generation);
+        Ok(())
+    }
+
     /// Notes the partitions of the bundle that are new to this worker. True: it is to run one by one.
     ///
     /// # Errors
     /// The log does not answer.
     pub(crate) fn look_at(&mut self, log: &dyn Log, bundle: &Bundle) -> Result<bool, RuntimeError> {
-        if self.generation != Some(bundle.generation) {
-            self.generation = Some(bundle.generation);
-            self.places.clear();
-            self.begun.clear();
-        }
+        self.assigned(log, bundle.generation)?;
         let mut taken: Vec<(Place, i64)> = Vec::new();
         let mut one_by_one = false;
         for record in &bundle.records {
@@ -122,11 +137,11 @@ impl CrashAttempts {
 
     /// True: one of them is suspected.
     fn take_over(&mut self, log: &dyn Log, taken: Vec<(Place, i64)>) -> Result<bool, RuntimeError> {
-        let notes = read(log, &self.topic)?;
         let mut writes = Vec::new();
         let mut is_any = false;
         for (place, first) in taken {
-            let of_place = notes.values().filter(|note| is_of(note, &place));
+            let of_place = self.notes.newest.values();
+            let of_place = of_place.filter(|note| is_of(note, &place));
             let mut suspected = false;
             for note in of_place {
                 if note.attempts == 0 {
@@ -160,9 +175,6 @@ impl CrashAttempts {
                 tracing::warn!(%error, "a record that kills the process would not be found now");
             }
             other => other?,
-        }
-        if !is_any {
-            self.publisher = None;
         }
         Ok(is_any)
     }
@@ -211,7 +223,7 @@ impl CrashAttempts {
     /// # Errors
     /// The log does not answer.
     pub(crate) fn committed(&mut self, log: &dyn Log, bundle: &Bundle) -> Result<(), RuntimeError> {
-        if self.publisher.is_none() {
+        if self.begun.is_empty() {
             return Ok(());
         }
         let mut done = Vec::new();
@@ -221,11 +233,7 @@ impl CrashAttempts {
                 done.push(self.tombstone(&id.0, id.1));
             }
         }
-        self.write(log, done)?;
-        if self.places.values().all(|left| *left == 0) {
-            self.publisher = None;
-        }
-        Ok(())
+        self.write(log, done)
     }
 
     fn note(&self, place: &Place, offset: i64, attempts: i32) -> Result<Record, RuntimeError> {
@@ -280,20 +288,36 @@ fn key((topic, partition): &Place, offset: Option<i64>) -> String {
     }
 }
 
-/// The newest note of each key.
-fn read(log: &dyn Log, topic: &str) -> Result<HashMap<Bytes, CrashAttempt>, RuntimeError> {
-    let mut reader = log.reader(topic, Start::Beginning)?;
-    let mut notes = HashMap::new();
-    while !reader.at_end()? {
-        for record in reader.read(READ_MAX_RECORDS, READ_MAX_WAIT)? {
-            let key = record.key.unwrap_or_default();
-            match record.value {
-                Some(value) => notes.insert(key, CrashAttempt::decode(&value)?),
-                None => notes.remove(&key),
-            };
+/// The newest note of each key, read on from where the last look ended.
+#[derive(Default)]
+struct Notes {
+    reader: Option<Box<dyn Reader>>,
+    newest: HashMap<Bytes, CrashAttempt>,
+}
+
+impl Notes {
+    /// Reads up to the end that the topic has now.
+    fn read_on(&mut self, log: &dyn Log, topic: &str) -> Result<(), RuntimeError> {
+        let mut reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => {
+                self.newest.clear();
+                log.reader(topic, Start::Beginning)?
+            }
+        };
+        while !reader.at_end()? {
+            for record in reader.read(READ_MAX_RECORDS, READ_MAX_WAIT)? {
+                let key = record.key.unwrap_or_default();
+                match record.value {
+                    Some(value) => self.newest.insert(key, CrashAttempt::decode(&value)?),
+                    None => self.newest.remove(&key),
+                };
+            }
         }
+        // One that failed is opened anew.
+        self.reader = Some(reader);
+        Ok(())
     }
-    Ok(notes)
 }
 
 #[cfg(test)]

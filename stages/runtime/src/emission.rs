@@ -1,5 +1,6 @@
 //! From what a segment decided to records of the log.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use shiren_schemas::{CodecError, Id, Sha256, Wire, keys};
 
 use crate::dead_letter::Refused;
 use crate::metrics::Instruments;
+use crate::registry::{BuildError, Registry, Rekey};
 use crate::segment::Emission;
 
 /// Headers of a verdict beside the trace context: hints, all of them in the verdict too.
@@ -35,6 +37,34 @@ pub enum EmissionError {
     /// The vault cannot be used.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// A record of a topic with keys of its own has none.
+    #[error("{stage}: no key for its topic: {why}")]
+    Rekey {
+        /// Stage that reads the topic.
+        stage: &'static str,
+        /// What is wrong and what to do.
+        why: BuildError,
+    },
+}
+
+/// The topics with keys of their own, by the stage that reads them.
+#[derive(Clone, Default)]
+pub struct Rekeys {
+    to: HashMap<&'static str, Arc<Rekey>>,
+    /// Whether the records that the worker reads have such keys.
+    from: bool,
+}
+
+impl Rekeys {
+    /// Of a worker whose segment begins with `first`.
+    pub(crate) fn of(registry: &Registry, first: &str) -> Self {
+        Self {
+            to: registry.rekeys().collect(),
+            from: registry
+                .get(first)
+                .is_some_and(|stage| stage.descriptor.is_rekeyed),
+        }
+    }
 }
 
 /// What emissions became.
@@ -82,6 +112,8 @@ pub struct Emitter {
     pub instruments: Instruments,
     /// Most bytes of a record that its dead letter keeps, sealed.
     pub dead_letters_head_max_bytes: usize,
+    /// Topics with keys of their own; none for who writes no log.
+    pub rekeys: Rekeys,
 }
 
 impl Emitter {
@@ -147,6 +179,17 @@ impl Emitter {
         out: &mut Emitted,
     ) -> Result<(), EmissionError> {
         let case = message.envelope().clone();
+        // Before what it goes by is sealed.
+        let rekey = self
+            .rekeys
+            .to
+            .get(stage)
+            .map(|rekey| rekey(message.as_ref()));
+        let key = rekey
+            .transpose()
+            .map_err(|why| EmissionError::Rekey { stage, why })?
+            .flatten()
+            .map_or_else(|| self.key_of(origin, &case), Bytes::from);
         match self.seal(message.as_mut(), &case.tenant, case.case_id, now_us) {
             Ok(()) => {}
             // An operator destroyed the epoch that it is now: nothing can be kept in it.
@@ -163,7 +206,6 @@ impl Emitter {
                 stage: stage.to_owned(),
                 lane: self.lane,
             };
-            let key = key_of(origin, message.envelope());
             out.records.push(new_record(&topic, key, value, trace));
             return Ok(());
         }
@@ -225,7 +267,7 @@ impl Emitter {
             host: self.host.clone(),
             layout: self.layout.clone(),
         };
-        let key = key_of(origin, &terminal.envelope);
+        let key = self.key_of(origin, &terminal.envelope);
         let mode = terminal.envelope.mode;
         let TerminalRecords {
             verdict,
@@ -316,14 +358,12 @@ impl Emitter {
     fn fits(&self, value: &[u8]) -> bool {
         value.len() + RECORD_OVERHEAD_BYTES <= self.max_record_bytes
     }
-}
 
-/// The case's key never changes: that of its ingress record.
-fn key_of(origin: &Record, envelope: &Envelope) -> Bytes {
-    origin
-        .key
-        .clone()
-        .unwrap_or_else(|| Bytes::from(keys::request(&envelope.tenant, &envelope.request_id)))
+    /// The case's key never changes: that of its ingress record.
+    fn key_of(&self, origin: &Record, envelope: &Envelope) -> Bytes {
+        let key = origin.key.clone().filter(|_| !self.rekeys.from);
+        key.unwrap_or_else(|| Bytes::from(keys::request(&envelope.tenant, &envelope.request_id)))
+    }
 }
 
 /// By what it is about, so that compaction keeps the last change of each library, person and face.

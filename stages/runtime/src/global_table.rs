@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use shiren_log::{Log, LogError, Reader, Record, Start};
 
-use crate::run::Drain;
+use crate::drain::Drain;
 
 /// Records taken at once.
 const READ_MAX_RECORDS: usize = 256;

@@ -4,9 +4,10 @@ use shiren_contract::codes::Code;
 use shiren_contract::policies::Policies;
 use shiren_contract::policy::{self, Scene, check};
 use shiren_schemas::ids;
-use shiren_schemas::records::{CheckState, Envelope, Lane, Mode, RequestKind};
+use shiren_schemas::records::{CheckState, Envelope, Lane, Request, RequestKind};
 
 use super::*;
+use crate::emission::Rekeys;
 use crate::metrics::Instruments;
 
 /// When the case came, microseconds.
@@ -36,6 +37,7 @@ fn emitter() -> Emitter {
         capture_max_skew_ms: 300_000,
         host: String::new(),
         layout: "front".to_owned(),
+        rekeys: Rekeys::default(),
         dead_letters_head_max_bytes: 0,
         max_record_bytes: 1 << 20,
         instruments: Instruments::default(),
@@ -45,28 +47,12 @@ fn emitter() -> Emitter {
 fn accepted(states: &[(&str, CheckState)]) -> Terminal {
     let case = ids::case("shiren.default.requests.interactive", "request");
     let envelope = Envelope {
-        request_id: "request".to_owned(),
-        kind: RequestKind::Compare,
-        scene: "default".to_owned(),
-        mode: Mode::Live,
         deadline_ms: Some(DEADLINE_MS),
-        capture_time: None,
-        stream_id: None,
-        session_id: None,
-        sequence: None,
-        stream_epoch: None,
-        spectrum: None,
-        purpose: None,
-        consent_ref: None,
-        device_risk: None,
-        replay_of: None,
-        case_id: case,
-        record_id: case,
-        tenant: "default".to_owned(),
-        lane: Lane::Interactive,
-        received_time: RECEIVED_US,
-        policy_version: 1,
-        trail: Vec::new(),
+        ..Envelope::new(
+            case,
+            &Request::new("request", RequestKind::Compare),
+            RECEIVED_US,
+        )
     };
     let mut terminal = Terminal::new(envelope, Decision::Accept);
     let checks = states.iter().map(|(name, state)| check(name, *state, None));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use shiren_schemas::records::Lane;
 
-use crate::run::Drain;
+use crate::drain::Drain;
 
 /// Longest reason that is told, characters.
 const REASON_MAX_CHARS: usize = 300;

@@ -23,6 +23,9 @@ pub type BuildError = Box<dyn std::error::Error + Send + Sync>;
 
 type Build = dyn Fn() -> Result<Box<dyn AnyStage>, BuildError> + Send + Sync;
 
+/// The key of a record in the topic of a stage that has keys of its own; `None`: the case's.
+pub(crate) type Rekey = dyn Fn(&dyn Message) -> Result<Option<String>, BuildError> + Send + Sync;
+
 /// A stage's description and how to build one. Heavy objects (model sessions) are made by `build`,
 /// once a worker.
 #[derive(Clone)]
@@ -32,6 +35,8 @@ pub struct StageFactory {
     build: Arc<Build>,
     /// Of a stage that asks.
     pub(crate) asks: Option<Arc<AskTally>>,
+    /// Of a stage whose topic has keys of its own.
+    pub(crate) rekey: Option<Arc<Rekey>>,
 }
 
 impl StageFactory {
@@ -77,6 +82,7 @@ impl Registry {
             descriptor: S::DESCRIPTOR,
             build: Arc::new(move || Ok(Box::new(Pure(build()?)))),
             asks: None,
+            rekey: None,
         });
         self
     }
@@ -132,6 +138,7 @@ impl Registry {
             descriptor: S::DESCRIPTOR,
             build: Arc::new(build),
             asks,
+            rekey: None,
         });
         self
     }
@@ -139,8 +146,34 @@ impl Registry {
     /// Adds a stage that remembers, within `bounds`; one of the same name is replaced.
     #[must_use]
     pub fn with_keyed<S: KeyedStage>(
+        self,
+        bounds: StateBounds,
+        build: impl Fn() -> Result<S, BuildError> + Send + Sync + 'static,
+    ) -> Self {
+        self.put_keyed(bounds, None, build)
+    }
+
+    /// As [`Registry::with_keyed`], for a stage with `is_rekeyed`: whoever writes its topic gives each record the key that
+    /// `rekey` says; `None`: the case's own. What the stage puts out has the case's again. Where it fails the worker
+    /// stops, and nothing is lost.
+    #[must_use]
+    pub fn with_rekeyed<S: KeyedStage>(
+        self,
+        bounds: StateBounds,
+        rekey: impl Fn(&S::Input) -> Result<Option<String>, BuildError> + Send + Sync + 'static,
+        build: impl Fn() -> Result<S, BuildError> + Send + Sync + 'static,
+    ) -> Self {
+        let rekey = move |message: &dyn Message| match message.as_any().downcast_ref::<S::Input>() {
+            Some(input) => rekey(input),
+            None => Ok(None),
+        };
+        self.put_keyed(bounds, Some(Arc::new(rekey)), build)
+    }
+
+    fn put_keyed<S: KeyedStage>(
         mut self,
         bounds: StateBounds,
+        rekey: Option<Arc<Rekey>>,
         build: impl Fn() -> Result<S, BuildError> + Send + Sync + 'static,
     ) -> Self {
         self.factories
@@ -155,6 +188,7 @@ impl Registry {
             descriptor: S::DESCRIPTOR,
             asks: None,
             build: Arc::new(build),
+            rekey,
         });
         self
     }
@@ -165,6 +199,14 @@ impl Registry {
         self.factories
             .iter()
             .find(|factory| factory.descriptor.name == name)
+    }
+
+    /// Who gives keys, by the stage whose topic has keys of its own.
+    pub(crate) fn rekeys(&self) -> impl Iterator<Item = (&'static str, Arc<Rekey>)> + '_ {
+        self.factories.iter().filter_map(|factory| {
+            let rekey = factory.rekey.clone()?;
+            Some((factory.descriptor.name, rekey))
+        })
     }
 
     /// All descriptions.

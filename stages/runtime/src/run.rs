@@ -1,8 +1,8 @@
 //! `Options -> build -> run(drain)`.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use shiren_contract::policies::Policies;
 use shiren_contract::seal::Vault;
@@ -13,11 +13,13 @@ use shiren_schemas::topics::Topic;
 use crate::clock_check::ClockCheck;
 use crate::crash_attempts::{Alone, CrashAttempts};
 use crate::dead_letter_limits::DeadLetterLimits;
-use crate::emission::Emitter;
+use crate::drain::Drain;
+use crate::emission::{Emitter, Rekeys};
 use crate::global_table::GlobalTable;
 use crate::health::{Health, Pulse};
 use crate::keeper::Keeper;
 use crate::metrics::Instruments;
+use crate::niceness;
 use crate::registry::Registry;
 use crate::resident::resident_bytes;
 use crate::runtime_error::RuntimeError;
@@ -52,6 +54,10 @@ pub struct Options {
     pub lanes: Vec<Lane>,
     /// The lane whose workers read library commands too; `None`: the chain has no use for them.
     pub commands_lane: Option<Lane>,
+    /// Niceness of the loops, 0 to 19.
+    pub nice: i32,
+    /// Niceness of the loops of [`Lane::Bulk`], 0 to 19.
+    pub bulk_nice: i32,
     /// Most records of a bundle.
     pub bundle_max_records: usize,
     /// Most bytes of a bundle.
@@ -97,6 +103,13 @@ pub struct PolicySource {
 }
 
 impl Options {
+    fn nice_of(&self, lane: Lane) -> i32 {
+        match lane {
+            Lane::Bulk => self.bulk_nice.max(self.nice),
+            _ => self.nice,
+        }
+    }
+
     /// The emitter of a worker of `lane`; `layout` names its segment.
     #[must_use]
     pub fn emitter(&self, lane: Lane, layout: &str) -> Emitter {
@@ -112,6 +125,7 @@ impl Options {
             max_record_bytes: self.max_record_bytes,
             instruments: self.instruments.clone(),
             dead_letters_head_max_bytes: self.dead_letters_head_max_bytes,
+            rekeys: Rekeys::default(),
         }
     }
 }
@@ -144,48 +158,6 @@ impl Summary {
         self.absorbed += other.absorbed;
         self.bad_trace_headers += other.bad_trace_headers;
         self.rebuilds += other.rebuilds;
-    }
-}
-
-/// A wish to stop: workers finish the bundle they are at, commit it, and end.
-#[derive(Clone, Debug, Default)]
-pub struct Drain(Arc<(Mutex<bool>, Condvar)>);
-
-impl Drain {
-    /// No wish yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Asks all workers to end.
-    pub fn request(&self) {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.0.1.notify_all();
-    }
-
-    /// Whether it was asked.
-    #[must_use]
-    pub fn requested(&self) -> bool {
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until it is asked, at most `timeout`.
-    pub fn wait(&self, timeout: Duration) {
-        let until = Instant::now() + timeout;
-        let mut requested = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*requested {
-            let rest = until.saturating_duration_since(Instant::now());
-            if rest.is_zero() {
-                return;
-            }
-            requested = self
-                .0
-                .1
-                .wait_timeout(requested, rest)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
     }
 }
 
@@ -271,6 +243,7 @@ impl Runtime {
                         let spawned = thread.spawn_scoped(scope, {
                             let events = events.clone();
                             move || {
+                                niceness::yield_to_others(self.options.nice_of(*lane));
                                 // Sent when the thread ends, however it ends.
                                 let mut end = EndOfWorker {
                                     events,
@@ -387,7 +360,10 @@ impl Runtime {
                 queue_max_bytes: options.queue_max_bytes,
             },
             segment: built.measured(&instruments),
-            emitter: options.emitter(lane, &segment.name),
+            emitter: Emitter {
+                rekeys: Rekeys::of(&self.registry, first_stage),
+                ..options.emitter(lane, &segment.name)
+            },
             bounds: options.bounds,
             drain: together.drain.clone(),
             clock: clock.clone(),

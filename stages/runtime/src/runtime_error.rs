@@ -113,6 +113,14 @@ pub enum RuntimeError {
         /// Next offset by the group.
         committed: Option<i64>,
     },
+    /// A record of a topic with keys of its own has none.
+    #[error("{stage}: no key for its topic: {why}")]
+    Rekey {
+        /// Stage that reads the topic.
+        stage: &'static str,
+        /// What is wrong and what to do.
+        why: BuildError,
+    },
     /// A stage panicked at a timer.
     #[error("{stage} failed at a timer")]
     Timer {
@@ -139,6 +147,7 @@ impl From<EmissionError> for RuntimeError {
         match error {
             EmissionError::Codec(error) => Self::Codec(error),
             EmissionError::Vault(error) => Self::Vault(error),
+            EmissionError::Rekey { stage, why } => Self::Rekey { stage, why },
         }
     }
 }

@@ -114,6 +114,12 @@ impl Segment {
                 .cloned()
                 .ok_or_else(|| format!("no stage named {name} is registered"))
         };
+        // Fused behind another one it would see the attempts of its keys in many partitions.
+        for name in stages.iter().skip(1) {
+            if find(name)?.descriptor.is_rekeyed {
+                return Err(format!("{name} has keys of its own: it must begin a segment").into());
+            }
+        }
         let chain = chain
             .iter()
             .map(|name| find(name).map(|factory| factory.descriptor))

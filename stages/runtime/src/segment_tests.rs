@@ -8,7 +8,7 @@ use shiren_contract::asking::{AskFailure, AskingStage, Port};
 use shiren_contract::codes;
 use shiren_contract::stage::{Arrival, Input, Outcome, Rejection, Stage, StageDescriptor};
 use shiren_contract::terminal::Terminal;
-use shiren_schemas::records::{Decision, Envelope, Lane, Mode, RequestKind, StillCase};
+use shiren_schemas::records::{Decision, Envelope, Lane, Request, RequestKind, StillCase};
 use shiren_schemas::{Wire, ids};
 
 use super::*;
@@ -30,6 +30,7 @@ impl Stage for Head {
         outputs: &[StillCase::NAME],
         checks: &[],
         state: None,
+        is_rekeyed: false,
     };
 
     fn process(&mut self, arrival: Arrival) -> Outcome {
@@ -59,6 +60,7 @@ impl AskingStage for Asker {
         outputs: &[],
         checks: &[],
         state: None,
+        is_rekeyed: false,
     };
 
     fn ask(&mut self, case: &StillCase) -> Option<String> {
@@ -106,32 +108,16 @@ impl Port<String, String> for Capitals {
 fn envelope(request_id: &str, received_time: i64) -> Envelope {
     let case = ids::case("shiren.default.requests.interactive", request_id);
     Envelope {
-        request_id: request_id.to_owned(),
-        kind: RequestKind::Detect,
-        scene: "default".to_owned(),
-        mode: Mode::Live,
-        deadline_ms: None,
-        capture_time: None,
-        stream_id: None,
-        session_id: None,
-        sequence: None,
-        stream_epoch: None,
-        spectrum: None,
-        purpose: None,
-        consent_ref: None,
-        device_risk: None,
-        replay_of: None,
-        case_id: case,
-        record_id: case,
-        tenant: "default".to_owned(),
         lane: if request_id.starts_with("bulk") {
             Lane::Bulk
         } else {
             Lane::Interactive
         },
-        received_time,
-        policy_version: 1,
-        trail: Vec::new(),
+        ..Envelope::new(
+            case,
+            &Request::new(request_id, RequestKind::Detect),
+            received_time,
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::run::Drain;
+use crate::drain::Drain;
 
 /// Looks within the longest time. A process that is paused does not look, so that a pause is not taken for a hang.
 const LOOKS: u32 = 20;

@@ -16,13 +16,14 @@ use crate::clock_check::ClockCheck;
 use crate::computed::Computed;
 use crate::crash_attempts::CrashAttempts;
 use crate::dead_letter_limits::DeadLetterLimits;
+use crate::drain::Drain;
 use crate::emission::Emitter;
 use crate::health::Phase;
 use crate::keeper::{Keeper, Reached};
 use crate::one_by_one::Became;
 use crate::passage::{Taken, Timer};
 use crate::resident::resident_bytes;
-use crate::run::{Drain, Summary};
+use crate::run::Summary;
 use crate::runtime_error::RuntimeError;
 use crate::segment::{Emission, Segment};
 use crate::trace_context;
@@ -119,6 +120,11 @@ impl WorkerLoop {
                         Err(RuntimeError::Log(error @ LogError::Unavailable { .. })) => {
                             error.to_string()
                         }
+                        Err(RuntimeError::Log(error @ LogError::Full { .. })) => {
+                            // Space may take as long as it takes.
+                            (attempts, backoff) = (0, BACKOFF_MAX);
+                            error.to_string()
+                        }
                         Err(error @ RuntimeError::Timer { .. }) => error.to_string(),
                         Err(error) => return Err(error),
                     }
@@ -193,7 +199,7 @@ impl WorkerLoop {
         };
         match bundle {
             Some(bundle) => self.bundle(worker, &bundle),
-            None => self.tick(worker),
+            None => self.idle(worker),
         }
     }
 
@@ -214,19 +220,26 @@ impl WorkerLoop {
         kill_point("computed");
         let attempt = |outputs| worker.commit(bundle, outputs);
         let max_attempts = self.bounds.commit_max_attempts;
-        let commit = commit(&self.watch, max_attempts, attempt, &computed.outputs)?;
+        let outputs = &computed.outputs;
+        let commit = commit(&self.watch, &self.pauses(), max_attempts, attempt, outputs)?;
         self.settle(commit, Some(bundle), &computed)
     }
 
+    /// What can be done before the next record comes.
+    fn idle(&mut self, worker: &mut dyn Worker) -> Result<Turn, RuntimeError> {
+        let generation = worker.assignment()?.generation;
+        self.attempts.assigned(self.log.as_ref(), generation)?;
+        self.tick(worker, generation)
+    }
+
     /// Fires the timers of idle partitions.
-    fn tick(&mut self, worker: &mut dyn Worker) -> Result<Turn, RuntimeError> {
+    fn tick(&mut self, worker: &mut dyn Worker, generation: u64) -> Result<Turn, RuntimeError> {
         if !self.segment.is_keyed()
             || self.clock.instant().duration_since(self.ticked) < self.bounds.tick
         {
             return Ok(Turn::Idle);
         }
         self.ticked = self.clock.instant();
-        let generation = worker.assignment()?.generation;
         if !self.is_restored(worker, generation)? {
             return Ok(Turn::Idle);
         }
@@ -266,7 +279,8 @@ impl WorkerLoop {
         computed.outputs.extend(kept);
         let attempt = |outputs| worker.commit_between(generation, &positions, outputs);
         let max_attempts = self.bounds.commit_max_attempts;
-        let commit = commit(&self.watch, max_attempts, attempt, &computed.outputs)?;
+        let outputs = &computed.outputs;
+        let commit = commit(&self.watch, &self.pauses(), max_attempts, attempt, outputs)?;
         self.settle(commit, None, &computed)
     }
 

@@ -32,6 +32,7 @@ impl Stage for Head {
         outputs: &[StillCase::NAME],
         checks: &[],
         state: None,
+        is_rekeyed: false,
     };
 
     fn process(&mut self, arrival: Arrival) -> Outcome {
@@ -63,6 +64,7 @@ impl AskingStage for Toll {
         outputs: &[],
         checks: &[],
         state: Some(AskIntent::NAME),
+        is_rekeyed: false,
     };
 
     fn ask(&mut self, case: &StillCase) -> Option<String> {

@@ -50,6 +50,7 @@ impl Stage for Echo {
         outputs: &[],
         checks: &[],
         state: None,
+        is_rekeyed: false,
     };
 
     fn process(&mut self, arrival: Arrival) -> Outcome {

@@ -35,6 +35,7 @@ impl KeyedStage for Tally {
         outputs: &[],
         checks: &[],
         state: Some(LedgerEntry::NAME),
+        is_rekeyed: false,
     };
 
     fn process(&mut self, arrival: Arrival, memory: &mut Memory<'_, LedgerEntry>) -> Outcome {

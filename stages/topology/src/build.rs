@@ -5,6 +5,7 @@ use std::str::FromStr;
 use shiren_contract::policy::Scene;
 
 use crate::asks::Authority;
+use crate::identity_limit::IdentityLimit;
 use crate::library::Library;
 use crate::model::{
     Bundle, Detect, EmbeddedLog, KafkaLog, Liveness, LogSettings, Models, Policy, Runtime, Segment,
@@ -49,6 +50,8 @@ pub(crate) fn build(values: &Values) -> Result<Topology, Undeclared> {
             clock_max_skew_ms: int(values, "runtime.clock_max_skew_ms")?,
             clock_max_off_ms: int(values, "runtime.clock_max_off_ms")?,
             capture_max_skew_ms: int(values, "runtime.capture_max_skew_ms")?,
+            nice: int(values, "runtime.nice")?,
+            bulk_nice: int(values, "runtime.bulk_nice")?,
             max_resident_mib: int(values, "runtime.max_resident_mib")?,
             deadline_max_ms: int(values, "runtime.deadline_max_ms")?,
         },
@@ -84,6 +87,7 @@ pub(crate) fn build(values: &Values) -> Result<Topology, Undeclared> {
             subject_min_margin: number(values, "detect.subject_min_margin")?,
         },
         register: Register::read(values)?,
+        identity_limit: IdentityLimit::read(values)?,
         telemetry: Telemetry::read(values)?,
         authority: Authority::read(values)?,
         library: Library::read(values)?,
@@ -127,6 +131,9 @@ fn log(values: &Values) -> Result<LogSettings, Undeclared> {
             .collect(),
         transaction_timeout_ms: int(values, "log.kafka.transaction_timeout_ms")?,
         session_timeout_ms: int(values, "log.kafka.session_timeout_ms")?,
+        static_membership: values
+            .boolean("log.kafka.static_membership")
+            .ok_or_else(|| "log.kafka.static_membership".to_owned())?,
         delivery_max_wait_ms: int(values, "log.kafka.delivery_max_wait_ms")?,
         request_max_wait_ms: int(values, "log.kafka.request_max_wait_ms")?,
     }))

@@ -32,6 +32,7 @@ codes! {
     STAGE_NOT_IN_CHAIN "stage_not_in_chain" "A segment holds a stage that the chain does not have.";
     SEGMENT_NOT_CONTIGUOUS "segment_not_contiguous" "The stages of a segment are not neighbours in the chain, or in another order.";
     SEGMENT_ENTERED_INSIDE "segment_entered_inside" "For some kind of request a case would arrive at a stage that is not the first of its segment; a segment reads the topic of its first stage alone.";
+    REKEYED_NOT_FIRST "rekeyed_not_first" "A stage whose topic has keys of its own is not the first of its segment: it would see one key's records in many partitions.";
     CHECK_UNPROVIDED "check_unprovided" "A scene requires a check that no stage of the chain answers, so it could never accept.";
     KAFKA_WITHOUT_SERVERS "kafka_without_servers" "The engine is kafka and no broker is named.";
     KAFKA_PROPERTY_RESERVED "kafka_property_reserved" "A librdkafka property that Shiren sets itself: delivery or a bound hangs on it.";

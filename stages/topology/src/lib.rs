@@ -9,6 +9,7 @@ mod codes;
 mod environment;
 mod graph;
 mod hints;
+mod identity_limit;
 mod library;
 mod model;
 mod problem;
@@ -26,6 +27,7 @@ pub use asks::{Asks, Authority};
 pub use codes::CODES;
 pub use graph::{Format, graph};
 pub use hints::did_you_mean;
+pub use identity_limit::IdentityLimit;
 pub use library::{Library, LibraryEngine};
 pub use model::{
     Bundle, Detect, EmbeddedLog, KafkaLog, Liveness, LogSettings, Models, Policy, Runtime, Segment,

@@ -9,6 +9,7 @@ use shiren_contract::still::StillLimits;
 use shiren_schemas::records::Lane;
 
 use crate::asks::Authority;
+use crate::identity_limit::IdentityLimit;
 use crate::library::Library;
 use crate::problem::Problem;
 use crate::quality::Quality;
@@ -54,6 +55,8 @@ pub struct Topology {
     pub vault: Vault,
     /// The local register of persons.
     pub register: Register,
+    /// Attempts on one identity number.
+    pub identity_limit: IdentityLimit,
     /// What operators see of a process.
     pub telemetry: Telemetry,
     /// Limits on the quality of faces.
@@ -113,6 +116,8 @@ pub struct KafkaLog {
     pub transaction_timeout_ms: u32,
     /// `session.timeout.ms`.
     pub session_timeout_ms: u32,
+    /// Whether members are known by their slot over a restart.
+    pub static_membership: bool,
     /// Longest wait for the delivery reports of one bundle, milliseconds; below `transaction_timeout_ms`.
     pub delivery_max_wait_ms: u32,
     /// Longest wait for any other answer of the brokers, milliseconds.
@@ -127,6 +132,7 @@ impl std::fmt::Debug for KafkaLog {
             .field("properties", &self.properties.keys().collect::<Vec<_>>())
             .field("transaction_timeout_ms", &self.transaction_timeout_ms)
             .field("session_timeout_ms", &self.session_timeout_ms)
+            .field("static_membership", &self.static_membership)
             .field("delivery_max_wait_ms", &self.delivery_max_wait_ms)
             .field("request_max_wait_ms", &self.request_max_wait_ms)
             .finish()
@@ -205,6 +211,10 @@ pub struct Runtime {
     pub clock_max_off_ms: u64,
     /// Largest distance of a live case's capture time from its append time, milliseconds.
     pub capture_max_skew_ms: i64,
+    /// Niceness of the loops.
+    pub nice: i32,
+    /// Niceness of the bulk lane's loops, where that is more.
+    pub bulk_nice: i32,
     /// Resident memory of a worker process beyond which it stops, MiB.
     pub max_resident_mib: u64,
     /// Largest deadline that a request may ask for, milliseconds.

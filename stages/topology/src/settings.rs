@@ -173,6 +173,7 @@ pub const SETTINGS: &[Setting] = &[
     integer("log.kafka.transaction_timeout_ms", 2_000, 10_000, 15 * MINUTE_MS, "librdkafka's transaction.timeout.ms: how long a dead worker's open transaction holds readers up."),
     integer("log.kafka.session_timeout_ms", 6_000, 10_000, 5 * MINUTE_MS, "librdkafka's session.timeout.ms: how long a dead worker's partitions wait for another. Within the broker's group.min/max.session.timeout.ms; without effect under group.protocol=consumer."),
     integer("log.kafka.delivery_max_wait_ms", 500, 8_000, 15 * MINUTE_MS, "Longest wait for the delivery reports of one bundle; it becomes message.timeout.ms."),
+    boolean("log.kafka.static_membership", false, "Whether a worker is known to its group by its slot (librdkafka's group.instance.id): one that is started again within the session timeout gets its partitions back without a rebalance; one that leaves for good holds them up that long. docs/reliability.md has what either costs."),
     integer("log.kafka.request_max_wait_ms", 1_000, 10_000, 5 * MINUTE_MS, "Longest wait for any other answer of the brokers."),
     Setting { path: "log.kafka.properties", kind: Kind::Properties, absent: Absent::Unset, doc: "Any other librdkafka property by its own name, `\"security.protocol\" = \"SASL_SSL\"`. Environment, which wins and is the place for secrets: `SHIREN_KAFKA_PROPERTY_SASL_PASSWORD` gives `sasl.password` (every underscore becomes a dot, letters become small; properties with an underscore in their name cannot be given so)." },
     // topics
@@ -201,10 +202,12 @@ pub const SETTINGS: &[Setting] = &[
     integer("runtime.dead_letters_window_records", 1, 1_000, 1_000_000, "Records over which dead_letters_max_ratio is taken."),
     integer("runtime.dead_letters_head_max_bytes", 0, 1_024, 65_536, "Most bytes of a record, and as many of its headers, that its dead letter keeps, sealed. Without a vault it keeps the framing alone."),
     integer("runtime.crash_max_attempts", 2, 3, 100, "Times that the process may die while it works on one record alone; then the record becomes a dead letter."),
-    integer("runtime.clock_max_skew_ms", 1_000, 30_000, HOUR_MS, "Largest distance of a worker's clock from append times in its future, and from what its monotonic clock says, by which it processes records. Beyond it the worker is not ready and processes nothing."),
+    integer("runtime.clock_max_skew_ms", 1_000, 30_000, 30 * DAY_MS, "Largest distance of a worker's clock from append times in its future, and from what its monotonic clock says, by which it processes records. Beyond it the worker is not ready and processes nothing."),
     integer("runtime.clock_max_off_ms", 1_000, 60_000, HOUR_MS, "Longest time with a clock that is off before the process stops with `clock_off`."),
     integer("runtime.capture_max_skew_ms", 1_000, 5 * MINUTE_MS, 30 * DAY_MS, "Largest distance of a live case's capture time from its append time; beyond it the verdict says `clock_skew`. Nothing else depends on a capture time."),
     integer("runtime.record_max_ms", 1_000, 2 * MINUTE_MS, 60 * MINUTE_MS, "Longest time that one stage may take for one record, asks left out; beyond it the process ends, and the record counts as one that killed it."),
+    integer("runtime.nice", 0, 0, 19, "Niceness of the worker loops (Linux): with more than 0 they leave the cores to processes that have less, as for a tenant that floods."),
+    integer("runtime.bulk_nice", 0, 19, 19, "Niceness of the worker loops of lane `bulk` (Linux), where that is more than `nice`: they leave the cores to those of the other lanes. 0: all alike."),
     integer("runtime.max_resident_mib", 256, 2_048, MIB, "Most memory that a worker process holds: beyond it, after a commit, it stops with an error and is to be started again."),
     integer("runtime.deadline_max_ms", 1, 10 * MINUTE_MS, 7 * DAY_MS, "Largest deadline_ms that a request or a scene may have."),
     integer("state.partition_max_keys", 1, 50_000, 10_000_000, "Most keys that a stage remembers of one partition; beyond it the earliest timers fire before their time."),
@@ -278,6 +281,10 @@ pub const SETTINGS: &[Setting] = &[
     boolean("authority.ask_once", false, "Never ask the same twice, even where the reply was lost: for an authority that charges or logs each question. The log holds that a case is asked before it is; one that was asked and has no reply ends as `outcome_unknown`."),
     integer("authority.intent_ttl_ms", MINUTE_MS, DAY_MS, 30 * DAY_MS, "How long it is remembered that a case was asked."),
     integer("authority.calls_max", 1, 4, 64, "Calls under way at once, over all workers of a process."),
+    // identity-limit
+    integer("identity_limit.max_attempts", 1, 5, 100, "Verifications of one identity number within the window, where the chain has `identity-limit`. More end as `identity_limit_exceeded` before the authority is asked."),
+    integer("identity_limit.window_ms", MINUTE_MS, HOUR_MS, DAY_MS, "The window, by the append times of the requests."),
+    text("identity_limit.key_file", Form::Any, Absent::Text("identity-limit.key"), "File of the key that numbers are hashed under, relative to `SHIREN_HOME`, for its owner alone, the same on all hosts; `shiren vault make-key` makes one. `SHIREN_IDENTITY_LIMIT_KEY` in the environment (64 hexadecimal digits) wins over it."),
     // quality: limits are published practice where one is named, else reasoned; none was fitted to pictures
     number("quality.min_presence", 0.0, 0.5, 1.0, "Least face flag of the mesh: even odds."),
     number("quality.comparison.max_yaw_degrees", 0.0, 35.0, 90.0, "Largest yaw either way, to be compared; embedders are trained on near-frontal faces, wider ones are missed more often."),

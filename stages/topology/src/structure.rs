@@ -205,6 +205,17 @@ fn one_segment(
             values.error_at(codes::STAGE_NOT_IN_CHAIN, item, what, hint);
         }
     }
+    for item in list.iter().skip(1) {
+        let mut stages = stages.iter();
+        if stages.any(|stage| stage.name == item.text && stage.is_rekeyed) {
+            let what = format!(
+                "{:?} has keys of its own, and only the first stage of a segment has a topic",
+                item.text
+            );
+            let hint = format!("begin a segment with {:?}", item.text);
+            values.error_at(codes::REKEYED_NOT_FIRST, item, what, hint);
+        }
+    }
     if positions.len() == list.len() && !neighbours(&positions) {
         let path = format!("{}.stages", segment.path);
         not_contiguous(values, &path, chain.unwrap_or_default(), positions);

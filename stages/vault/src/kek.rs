@@ -194,6 +194,11 @@ impl LocalKek {
             })
     }
 
+    /// HMAC-SHA-256 under it, over parts.
+    pub(crate) fn keyed_hash(&self, parts: &[&[u8]]) -> [u8; KEY_BYTES] {
+        self.key.keyed_hash(parts)
+    }
+
     /// The text of its file.
     pub(crate) fn file_text(&self) -> Zeroizing<Vec<u8>> {
         let mut text = Zeroizing::new(hex::encode(self.key.bytes()).into_bytes());

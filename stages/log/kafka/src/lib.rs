@@ -17,9 +17,11 @@ mod topics;
 mod watermarks;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaError;
 use shiren_log::{
     Applied, Log, LogError, Partitions, Publisher, Reader, Record, Start, TopicSpec, TopicState,
     Worker, WorkerOptions,
@@ -39,6 +41,8 @@ pub struct KafkaLog(Arc<Shared>);
 struct Shared {
     settings: Settings,
     topics: Topics,
+    /// Asks for ends of partitions with open transactions counted in; connected at the first question.
+    asker: Mutex<Option<Arc<BaseConsumer>>>,
 }
 
 impl KafkaLog {
@@ -50,7 +54,11 @@ impl KafkaLog {
     pub fn open(options: KafkaOptions) -> Result<Self, LogError> {
         let settings = Settings::check(options)?;
         let topics = Topics::connect(&settings)?;
-        Ok(Self(Arc::new(Shared { settings, topics })))
+        Ok(Self(Arc::new(Shared {
+            settings,
+            topics,
+            asker: Mutex::default(),
+        })))
     }
 
     fn settings(&self) -> &Settings {
@@ -59,6 +67,24 @@ impl KafkaLog {
 
     fn topics(&self) -> &Topics {
         &self.0.topics
+    }
+
+    /// What was wrong may be what it knows of brokers: the next one asks who leads what.
+    fn forget_asker(&self) {
+        *self.0.asker.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// One for all: each assignment asks, and a connection takes longer than its answer.
+    fn asker(&self) -> Result<Arc<BaseConsumer>, KafkaError> {
+        let mut known = self.0.asker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(asker) = known.as_ref() {
+            return Ok(asker.clone());
+        }
+        let mut settings = self.settings().reader();
+        settings.set("isolation.level", "read_uncommitted");
+        let asker: Arc<BaseConsumer> = Arc::new(settings.create()?);
+        *known = Some(asker.clone());
+        Ok(asker)
     }
 
     fn request_max_wait(&self) -> Duration {

@@ -1,4 +1,4 @@
-//! Publishing outside a transaction: idempotent, acknowledged by all replicas.
+//! Publishing outside a transaction: idempotent, in order, acknowledged by all replicas.
 
 use std::time::{Duration, Instant};
 

@@ -5,7 +5,7 @@
 //! the rest stays in librdkafka, which stops fetching. Pausing it instead costs up to a second
 //! at every resumption, until the client's broker thread wakes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque, vec_deque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -327,23 +327,127 @@ impl Queues {
 }
 
 impl State {
-    /// Copies records from the heads of the queues, within the bounds. Copies share the bytes.
+    /// Copies records from the heads of the queues, within the bounds. Copies share the bytes. One record of each topic in
+    /// turn, of a partition as long as it has any (a bundle of many partitions costs the brokers as many batches): a tenant
+    /// that floods its topic has its share of a bundle, and no more while others have records.
     fn bundle(&mut self, max_records: usize, max_bytes: usize) -> Vec<Record> {
         let mut records: Vec<Record> = Vec::new();
         let mut bytes = 0;
-        self.turn = (self.turn + 1) % self.parts.len().max(1);
-        let parts = self.parts.values().skip(self.turn);
-        for part in parts.chain(self.parts.values().take(self.turn)) {
-            for record in &part.queue {
-                let len =
-                    |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
-                bytes += len(&record.key) + len(&record.value);
-                if records.len() >= max_records || (bytes > max_bytes && !records.is_empty()) {
-                    return records;
-                }
-                records.push(record.clone());
+        self.turn = self.turn.wrapping_add(1);
+        let mut topics = self.heads();
+        while let Some(mut heads) = topics.pop_front() {
+            let Some(mut queue) = heads.pop_front() else {
+                continue;
+            };
+            let Some(record) = queue.next() else {
+                topics.push_front(heads);
+                continue;
+            };
+            let len = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
+            bytes += len(&record.key) + len(&record.value);
+            if records.len() >= max_records || (bytes > max_bytes && !records.is_empty()) {
+                break;
             }
+            records.push(record.clone());
+            heads.push_front(queue);
+            topics.push_back(heads);
         }
         records
+    }
+
+    /// Queues with records by topic, each time beginning with another topic and another partition.
+    fn heads(&self) -> VecDeque<VecDeque<vec_deque::Iter<'_, Record>>> {
+        let mut topics: VecDeque<VecDeque<_>> = VecDeque::new();
+        let mut newest = None;
+        let filled = self.parts.iter().filter(|(_, part)| !part.queue.is_empty());
+        for ((topic, _), part) in filled {
+            if newest != Some(topic) {
+                newest = Some(topic);
+                topics.push_back(VecDeque::new());
+            }
+            if let Some(heads) = topics.back_mut() {
+                heads.push_back(part.queue.iter());
+            }
+        }
+        for heads in &mut topics {
+            heads.rotate_left(self.turn % heads.len().max(1));
+        }
+        topics.rotate_left(self.turn % topics.len().max(1));
+        topics
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(topic: &str, partition: i32, offset: i64) -> Record {
+        Record {
+            topic: Arc::from(topic),
+            partition,
+            offset,
+            append_time_us: 0,
+            key: None,
+            value: Some(bytes::Bytes::from_static(b"record")),
+            headers: Vec::new(),
+        }
+    }
+
+    /// Topic and partition of the records of the next bundle, which is committed.
+    fn next(queues: &Queues, max_records: usize) -> Vec<(String, i32, i64)> {
+        let records = queues.state().bundle(max_records, usize::MAX);
+        let generation = queues.generation();
+        let places = records.iter();
+        let places = places
+            .map(|r| (r.topic.to_string(), r.partition, r.offset))
+            .collect();
+        let claims = queues.claim(&Bundle {
+            records,
+            generation,
+        });
+        queues.committed(claims.expect("the outstanding bundle"));
+        places
+    }
+
+    #[test]
+    fn a_topic_that_is_flooded_leaves_each_other_topic_its_share() {
+        let queues = Queues::new(1 << 20);
+        let place = |topic: &str, partition| ((Arc::from(topic), partition), Some(0));
+        queues.assigned(
+            (0..12)
+                .flat_map(|p| [place("calm", p), place("flooded", p)])
+                .collect(),
+        );
+        for offset in 0..20 {
+            for partition in 0..12 {
+                assert!(queues.push(record("flooded", partition, offset)));
+            }
+        }
+        next(&queues, 16);
+        for offset in 0..2 {
+            assert!(queues.push(record("calm", 7, offset)));
+        }
+        let bundle = next(&queues, 16);
+        let of = |name: &str| bundle.iter().filter(|(topic, ..)| topic == name).count();
+        assert_eq!((of("calm"), of("flooded")), (2, 14));
+        let at = |offset: i64| {
+            bundle
+                .iter()
+                .position(|r| *r == ("calm".to_owned(), 7, offset))
+        };
+        assert!(
+            at(0) < Some(2) && at(1) < Some(4) && at(0) < at(1),
+            "{bundle:?}"
+        );
+        // Every partition has its turn, and each in its order.
+        let mut due = [0; 12];
+        for _ in 0..15 {
+            for (_, partition, offset) in next(&queues, 16) {
+                let due = &mut due[usize::try_from(partition).unwrap()];
+                assert!(*due == 0 || *due == offset, "{partition} {offset}");
+                *due = offset + 1;
+            }
+        }
+        assert_eq!(due, [20; 12]);
     }
 }

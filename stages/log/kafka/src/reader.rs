@@ -20,6 +20,8 @@ const AHEAD_MAX_RECORDS: usize = 1_000;
 const READ_MAX_RECORDS: usize = 1_000;
 /// Longest wait for a record before the positions are looked at again.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Longest wait of one client for the end of a partition.
+const ASK_MAX_WAIT: Duration = Duration::from_secs(2);
 /// Longest wait of [`read_at`] before it looks whether its place was passed.
 const AT_LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -257,16 +259,29 @@ fn high_watermarks(
     topic: &str,
     partitions: &[i32],
 ) -> Result<BTreeMap<i32, i64>, LogError> {
-    let mut settings = log.settings().reader();
-    settings.set("isolation.level", "read_uncommitted");
-    let opening = |error: KafkaError| meaning("opening a reader", &error);
-    let asker: BaseConsumer = settings.create().map_err(opening)?;
     let mut ends = BTreeMap::new();
     for &partition in partitions {
-        let range = watermarks(&asker, topic, partition, log.request_max_wait());
+        let end = high_watermark(log, topic, partition);
         let what = || format!("offsets of {topic}/{partition}");
-        let (_, end) = range.map_err(|error| meaning(&what(), &error))?;
-        ends.insert(partition, end);
+        ends.insert(partition, end.map_err(|error| meaning(&what(), &error))?);
     }
     Ok(ends)
+}
+
+/// Asked again by a new client where the kept one does not get it: that waits for a leader that has died.
+fn high_watermark(log: &KafkaLog, topic: &str, partition: i32) -> Result<i64, KafkaError> {
+    let deadline = Instant::now() + log.request_max_wait();
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let asker = log.asker()?;
+        match watermarks(asker.as_ref(), topic, partition, left.min(ASK_MAX_WAIT)) {
+            Ok((_, end)) => return Ok(end),
+            Err(error) if left.is_zero() => return Err(error),
+            Err(_) => {
+                log.forget_asker();
+                // What failed at once would fail again at once.
+                std::thread::sleep(LOOK_EVERY);
+            }
+        }
+    }
 }

@@ -31,6 +31,9 @@ pub struct KafkaOptions {
     /// How long a silent worker keeps its partitions, milliseconds. Not used with
     /// `group.protocol=consumer`, where the broker decides.
     pub session_timeout_ms: u32,
+    /// Whether a worker is known to the group by its `transactional_id`: one that is started again within the session
+    /// gets its partitions back without a rebalance, and one that leaves holds them up until the session is over.
+    pub static_membership: bool,
     /// Longest wait for the acknowledgement of records and of a commit, milliseconds; at most
     /// `transaction_timeout_ms`.
     pub delivery_max_wait_ms: u32,
@@ -39,7 +42,7 @@ pub struct KafkaOptions {
 }
 
 impl KafkaOptions {
-    /// Defaults: transactions 10 s, session 6 s, delivery 8 s, other answers 10 s.
+    /// Defaults: transactions 10 s, session 6 s, dynamic membership, delivery 8 s, other answers 10 s.
     #[must_use]
     pub fn new(bootstrap_servers: impl Into<String>) -> Self {
         Self {
@@ -47,6 +50,7 @@ impl KafkaOptions {
             properties: BTreeMap::new(),
             transaction_timeout_ms: 10_000,
             session_timeout_ms: 6_000,
+            static_membership: false,
             delivery_max_wait_ms: 8_000,
             request_max_wait_ms: 10_000,
         }
@@ -86,7 +90,7 @@ const FIXED: &[(&str, &str)] = &[
     ("group.id", "each segment has its own"),
     (
         "group.instance.id",
-        "a worker that is rebuilt must not wait for its predecessor's session",
+        "it is a worker's slot, under log.kafka.static_membership",
     ),
     ("isolation.level", "uncommitted records would be processed"),
     (
@@ -194,8 +198,16 @@ impl Settings {
     }
 
     /// A group member that fetches about `partition_max_bytes` of each partition ahead.
-    pub(crate) fn member(&self, group: &str, partition_max_bytes: usize) -> ClientConfig {
+    pub(crate) fn member(
+        &self,
+        group: &str,
+        instance: &str,
+        partition_max_bytes: usize,
+    ) -> ClientConfig {
         let mut config = self.consumer();
+        if self.0.static_membership {
+            config.set("group.instance.id", instance);
+        }
         let fetch_bytes = partition_max_bytes.clamp(1 << 16, 1 << 20);
         if !self.0.properties.contains_key("max.partition.fetch.bytes") {
             config.set("max.partition.fetch.bytes", fetch_bytes.to_string());
@@ -244,6 +256,10 @@ impl Settings {
         config
             .set("acks", "all")
             .set("enable.idempotence", "true")
+            // A broker takes any sequence number from a producer that it does not know yet. With two requests under way the
+            // second may be taken where the first was not (replicas missing for a moment); the first, sent again, is then
+            // called a duplicate and never written (librdkafka issues 2501 and 4134).
+            .set("max.in.flight", "1")
             .set("linger.ms", "0")
             .set("batch.size", BATCH_MAX_BYTES.to_string())
             .set(
@@ -263,10 +279,14 @@ impl Settings {
     /// A transactional producer.
     pub(crate) fn transactional(&self, id: &str) -> ClientConfig {
         let mut config = self.producer();
-        config.set("transactional.id", id).set(
-            "transaction.timeout.ms",
-            self.0.transaction_timeout_ms.to_string(),
-        );
+        config
+            .set("transactional.id", id)
+            // In a transaction the broker knows the lowest sequence number that it has verified, and takes no later one first.
+            .set("max.in.flight", "5")
+            .set(
+                "transaction.timeout.ms",
+                self.0.transaction_timeout_ms.to_string(),
+            );
         config
     }
 }
@@ -308,7 +328,7 @@ mod tests {
         let settings = Settings::check(options).unwrap();
         for config in [
             settings.client(),
-            settings.member("g", 1),
+            settings.member("g", "instance", 1),
             settings.reader(),
             settings.transactional("t"),
         ] {

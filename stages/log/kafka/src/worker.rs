@@ -1,6 +1,6 @@
 //! The consume-transform-produce end: bundles out, one transaction back.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
@@ -22,12 +22,15 @@ use crate::queues::{Claim, Queues};
 use crate::records::Entry;
 use crate::watermarks::watermarks;
 
+/// How much longer than its own limit a call is waited for from outside.
+const ANSWER_GRACE: Duration = Duration::from_secs(1);
+
 /// A group member with a transactional producer of its own.
 pub(crate) struct KafkaWorker {
     log: KafkaLog,
     options: WorkerOptions,
     queues: Arc<Queues>,
-    sender: Sender,
+    sender: Arc<Sender>,
     /// The outcome of a transaction is unknown: only a new worker can go on.
     lost: bool,
     consumer: Arc<GroupConsumer>,
@@ -48,7 +51,7 @@ enum Failure {
 impl KafkaWorker {
     pub(crate) fn open(log: KafkaLog, options: WorkerOptions) -> Result<Self, LogError> {
         let partitions = check(&log, &options)?;
-        let sender = open_sender(&log, &options)?;
+        let sender = Arc::new(open_sender(&log, &options)?);
         let queues = Arc::new(Queues::new(options.queue_max_bytes));
         let member = Member {
             queues: Arc::clone(&queues),
@@ -57,7 +60,11 @@ impl KafkaWorker {
         let opening = |error: KafkaError| meaning("opening a worker", &error);
         let mut consumer: GroupConsumer = log
             .settings()
-            .member(&options.group, options.queue_max_bytes / partitions)
+            .member(
+                &options.group,
+                &options.transactional_id,
+                options.queue_max_bytes / partitions,
+            )
             .create_with_context(member)
             .map_err(opening)?;
         let wake = Arc::clone(&queues.wake);
@@ -152,10 +159,12 @@ impl KafkaWorker {
                 .map_err(failure)?;
         }
         let membership = self.membership(generation)?;
-        again_until(deadline, || {
-            let left = deadline.saturating_duration_since(Instant::now());
-            self.sender
-                .send_offsets_to_transaction(&offsets, &membership, left)
+        let sender = Arc::clone(&self.sender);
+        within(deadline + ANSWER_GRACE, move || {
+            again_until(deadline, || {
+                let left = deadline.saturating_duration_since(Instant::now());
+                sender.send_offsets_to_transaction(&offsets, &membership, left)
+            })
         })
     }
 
@@ -330,6 +339,29 @@ fn open_sender(log: &KafkaLog, options: &WorkerOptions) -> Result<Sender, LogErr
             Err(error) => return Err(opening(error)),
         }
     }
+}
+
+/// Waits for a step from outside. librdkafka forgets the time limit of offsets while it looks for a group coordinator that
+/// has died (its issues 5456 and 5511, open in 2.12.1): the call may never come back. Its producer is then left to it, and
+/// fenced by the next one.
+fn within(
+    deadline: Instant,
+    step: impl FnOnce() -> Result<(), Failure> + Send + 'static,
+) -> Result<(), Failure> {
+    let (done, outcome) = mpsc::sync_channel(1);
+    let started = std::thread::Builder::new()
+        .name("shiren-log-offsets".to_owned())
+        .spawn(move || {
+            // Nobody waits any more where it came too late.
+            let _ = done.send(step());
+        });
+    if let Err(error) = started {
+        return Err(Failure::Lost(format!("no thread for the offsets: {error}")));
+    }
+    let left = deadline.saturating_duration_since(Instant::now());
+    outcome
+        .recv_timeout(left)
+        .unwrap_or_else(|_| Err(Failure::Lost("no answer to the offsets in time".into())))
 }
 
 /// Repeats a step as long as it fails in a way that a repetition can mend.

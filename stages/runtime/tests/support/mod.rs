@@ -18,7 +18,7 @@ use shiren_runtime::{
     Drain, GlobalTable, Health, Instruments, Options, PolicySource, Registry, Runtime,
     RuntimeError, SegmentOptions, StateBounds, Summary, WatchBounds, WorkerBounds,
 };
-use shiren_schemas::records::{Envelope, Lane, Mode, RequestKind, Verdict};
+use shiren_schemas::records::{Envelope, Lane, Request, RequestKind, Verdict};
 use shiren_schemas::{Id, Wire};
 use tempfile::TempDir;
 
@@ -40,30 +40,11 @@ fn changelog_of(stage: &str) -> String {
 
 /// Of a case whose bytes say nothing else.
 pub fn envelope(case_id: Id, received_time: i64) -> Envelope {
-    Envelope {
-        request_id: "r".to_owned(),
-        kind: RequestKind::Detect,
-        scene: "default".to_owned(),
-        mode: Mode::Live,
-        deadline_ms: None,
-        capture_time: None,
-        stream_id: None,
-        session_id: None,
-        sequence: None,
-        stream_epoch: None,
-        spectrum: None,
-        purpose: None,
-        consent_ref: None,
-        device_risk: None,
-        replay_of: None,
+    Envelope::new(
         case_id,
-        record_id: case_id,
-        tenant: "default".to_owned(),
-        lane: Lane::Interactive,
+        &Request::new("r", RequestKind::Detect),
         received_time,
-        policy_version: 1,
-        trail: Vec::new(),
-    }
+    )
 }
 
 /// A log with the topics of one segment, whose last stage remembers.
@@ -154,6 +135,8 @@ impl Site {
             }],
             lanes: vec![Lane::Interactive],
             commands_lane: None,
+            nice: 0,
+            bulk_nice: 19,
             bundle_max_records: 16,
             bundle_max_bytes: 1 << 20,
             poll_max_wait: Duration::from_millis(5),

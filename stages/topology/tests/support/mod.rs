@@ -36,6 +36,7 @@ const fn stage(
         outputs,
         checks,
         state: None,
+        is_rekeyed: false,
     }
 }
 
@@ -49,6 +50,16 @@ pub const STAGES: &[StageDescriptor] = &[
     stage("embed", FACES, "FaceCase", &["TemplateCase"], &[]),
     stage("match", COMPARE, "TemplateCase", &[], &["comparison"]),
     stage("enrol", COMMANDS, "TemplateCase", &[], &[]),
+    StageDescriptor {
+        is_rekeyed: true,
+        ..stage(
+            "identity-limit",
+            VERIFY,
+            "TemplateCase",
+            &["TemplateCase"],
+            &[],
+        )
+    },
     stage(
         "authority-verify",
         VERIFY,

@@ -1,10 +1,11 @@
 //! Several threads and processes on one library.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shiren_contract::seal::{PersonKeys, VaultError};
 use shiren_schemas::records::Sealed;
@@ -104,15 +105,32 @@ fn late_writers_do_not_bring_a_destroyed_library_back() {
     }
 }
 
+/// Who waits for a lock tries it again and again, and has its file open meanwhile.
+fn is_waited_for(lock: &std::fs::File) -> bool {
+    let place = |file: &std::fs::Metadata| (file.dev(), file.ino());
+    let lock = place(&lock.metadata().unwrap());
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    // What is closed meanwhile cannot be followed any more.
+    let files = open.filter_map(|entry| std::fs::metadata(entry.unwrap().path()).ok());
+    files.filter(|file| place(file) == lock).count() > 1
+}
+
 /// Holds the library's lock while `act` runs and `call` waits for it; what `call` gave.
 fn while_waiting<T: Send>(place: &Place, call: impl FnOnce() -> T + Send, act: impl FnOnce()) -> T {
     let lock = std::fs::File::open(place.library().join("lock")).unwrap();
     lock.lock().unwrap();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(call);
-        std::thread::sleep(Duration::from_millis(100));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut waited = is_waited_for(&lock);
+        while !waited && Instant::now() < deadline {
+            std::thread::yield_now();
+            waited = is_waited_for(&lock);
+        }
         act();
+        // Before any assertion: a panic would wait for a thread that waits for this lock.
         lock.unlock().unwrap();
+        assert!(waited, "nobody waited for the lock");
         waiting.join().unwrap()
     })
 }
