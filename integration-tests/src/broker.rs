@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -330,12 +331,26 @@ fn java(libs: &Path, options: &[&str]) -> Vec<String> {
     command
 }
 
-/// Ports that were free a moment ago.
+/// Ports below those that the system hands out by itself: between our look and the broker's bind, nobody else is given one
+/// of them, and no client that tries to reach a dead broker can get its port as its own.
+const PORTS: std::ops::Range<u16> = 10_000..30_000;
+
+/// Ports that are free, each handed out once by this process.
 fn free_ports<const N: usize>() -> [u16; N] {
-    let listen = |()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    [(); N]
-        .map(listen)
-        .map(|listener| listener.local_addr().expect("bound").port())
+    static HANDED_OUT: AtomicU32 = AtomicU32::new(0);
+    // Processes that run at once begin at different places.
+    let begin = std::process::id().wrapping_mul(97);
+    let next = |()| {
+        let mut candidates = std::iter::repeat_with(|| {
+            let number = begin.wrapping_add(HANDED_OUT.fetch_add(1, Ordering::Relaxed));
+            let offset = number % u32::from(PORTS.end - PORTS.start);
+            PORTS.start + u16::try_from(offset).expect("a port")
+        });
+        let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+        let mut tried = candidates.by_ref().take(PORTS.len());
+        tried.find(is_free).expect("a free port")
+    };
+    [(); N].map(next)
 }
 
 /// What a broker is told of itself and of the others.

@@ -150,16 +150,25 @@ impl Worker {
         std::fs::read_to_string(self.messages.path()).expect("its messages")
     }
 
-    /// Where it tells its metrics and health; it was started with `SHIREN_TELEMETRY_LISTEN`.
+    /// Where it tells its metrics and health; it was started with `SHIREN_TELEMETRY_LISTEN`. Waits until it says so, which
+    /// is before it is ready.
     ///
     /// # Panics
-    /// When it does not say.
+    /// When it does not.
     #[must_use]
     pub fn telemetry(&self) -> String {
-        let said = self.messages();
-        let address =
-            |line: &str| Some(line.strip_prefix("metrics and health: http://")?.to_owned());
-        said.lines().find_map(address).expect("its address")
+        const BEFORE: &str = "metrics and health: http://";
+        let mut address = None;
+        await_that(&format!("{} said its address", self.segment), || {
+            let said = self.messages();
+            // To the end of the line, which may be written in pieces.
+            let line = said
+                .split_once(BEFORE)
+                .and_then(|(_, rest)| rest.split_once('\n'));
+            address = line.map(|(address, _)| address.to_owned());
+            address.is_some()
+        });
+        address.expect("just seen")
     }
 
     /// Process id.
