@@ -169,8 +169,8 @@ impl Broker {
     /// # Panics
     /// When it was not started on a small disk.
     #[must_use]
-    pub fn disk(&self) -> &SmallDisk {
-        self.disk.as_ref().expect("on a small disk")
+    pub fn disk(&mut self) -> &mut SmallDisk {
+        self.disk.as_mut().expect("on a small disk")
     }
 
     /// What its commands begin with.
@@ -215,8 +215,10 @@ impl Broker {
         let stat = format!("/proc/{}/stat", self.pid());
         await_that("the broker ended", || {
             // Its supervisor takes note of it once the pipe is closed. `pid (name) state`.
-            let stat = std::fs::read_to_string(&stat).unwrap_or_default();
-            stat.rsplit(')').next().is_none_or(|s| s.starts_with(" Z"))
+            let stat = std::fs::read_to_string(&stat);
+            stat.map_or(true, |stat| {
+                stat.rsplit(')').next().is_some_and(|s| s.starts_with(" Z"))
+            })
         });
         let mut process = self.process.take().expect("it runs");
         drop(process.supervisor.stdin.take());

@@ -3,16 +3,26 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// Mounts it and keeps it until the test's end of the pipe closes.
 const HOLDER: &str = r#"mount -t tmpfs -o "size=$1m" shiren-test "$2" && echo mounted && exec cat"#;
+/// Takes what becomes free again, for as long as there is ballast: Kafka deletes old segments a minute after it has given
+/// them up, and a broker that finds a page for its checkpoints lives on.
+const KEEPER: &str = r#"
+while [ -e "$1" ]; do
+    dd if=/dev/zero of="$1" bs=4k oflag=append conv=notrunc,nocreat 2>/dev/null
+    sleep 0.05
+done
+"#;
 /// What `cat` says when nothing more fits.
 const FULL: &str = "No space left on device";
 
 /// A disk while it is mounted.
 pub struct SmallDisk {
     holder: Child,
+    /// While it is full.
+    keeper: Option<Child>,
     folder: PathBuf,
 }
 
@@ -48,6 +58,7 @@ impl SmallDisk {
         }
         Self {
             holder,
+            keeper: None,
             folder: folder.to_owned(),
         }
     }
@@ -66,26 +77,30 @@ impl SmallDisk {
         self.folder.join("ballast")
     }
 
-    fn shell(&self, script: &str) -> std::process::Output {
+    fn shell(&self, script: &str) -> Command {
         let entry = self.entry();
-        let output = Command::new(&entry[0])
-            .args(&entry[1..])
-            .args(["sh", "-c", script, "sh"])
-            .arg(self.ballast())
-            .output();
+        let mut command = Command::new(&entry[0]);
+        command.args(&entry[1..]).args(["sh", "-c", script, "sh"]);
+        command.arg(self.ballast());
+        command
+    }
+
+    fn run(&self, script: &str) -> Output {
+        let output = self.shell(script).output();
         output.expect("nsenter starts: it is in the package util-linux")
     }
 
-    /// Writes ballast until nothing more fits; its size, MiB.
+    /// Writes ballast until nothing more fits, and keeps it so; its size, MiB.
     ///
     /// # Panics
     /// When it does not become full.
     #[must_use]
-    pub fn fill(&self) -> u64 {
-        let filled = self.shell(r#"cat /dev/zero >"$1""#);
+    pub fn fill(&mut self) -> u64 {
+        let filled = self.run(r#"cat /dev/zero >"$1""#);
         let why = String::from_utf8_lossy(&filled.stderr).into_owned();
         assert!(!filled.status.success() && why.contains(FULL), "{why}");
-        let size = self.shell(r#"wc -c <"$1""#);
+        self.keeper = Some(self.shell(KEEPER).spawn().expect("as before"));
+        let size = self.run(r#"wc -c <"$1""#);
         let size = String::from_utf8_lossy(&size.stdout).trim().parse::<u64>();
         size.expect("a size") / (1024 * 1024)
     }
@@ -94,14 +109,21 @@ impl SmallDisk {
     ///
     /// # Panics
     /// When there is none.
-    pub fn clear(&self) {
-        let cleared = self.shell(r#"rm "$1""#);
+    pub fn clear(&mut self) {
+        let cleared = self.run(r#"rm "$1""#);
         assert!(cleared.status.success(), "{cleared:?}");
+        let mut keeper = self.keeper.take().expect("it was full");
+        // It ends without its ballast, and what it wrote last is free then.
+        assert!(keeper.wait().expect("its end").success());
     }
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
+        if let Some(mut keeper) = self.keeper.take() {
+            let _ = keeper.kill();
+            let _ = keeper.wait();
+        }
         // The end of its input ends it, and its namespace with it.
         drop(self.holder.stdin.take());
         let _ = self.holder.wait();

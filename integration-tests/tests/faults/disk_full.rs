@@ -164,7 +164,7 @@ fn brokers_whose_disks_are_full_end_and_nothing_is_lost() {
     cluster.brokers[victim].restart();
     leaders.await_in_sync();
 
-    for broker in &cluster.brokers {
+    for broker in &mut cluster.brokers {
         assert!(broker.disk().fill() > 0);
     }
     for broker in &mut cluster.brokers {
@@ -180,7 +180,7 @@ fn brokers_whose_disks_are_full_end_and_nothing_is_lost() {
     ));
     cluster
         .brokers
-        .iter()
+        .iter_mut()
         .for_each(|broker| broker.disk().clear());
     cluster.brokers.iter_mut().for_each(Broker::launch);
     cluster.brokers.iter_mut().for_each(Broker::await_port);
