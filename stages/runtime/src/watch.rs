@@ -65,11 +65,11 @@ impl Watch {
     }
 
     /// The worker has its end of the log.
-    pub(crate) fn opened(&mut self) {
+    pub(crate) fn opened(&mut self, phase: Phase) {
         self.progress.forget();
         self.generation = None;
         self.pulse.because("");
-        self.pulse.set(Phase::Ready);
+        self.pulse.set(phase);
     }
 
     /// The worker is built anew.

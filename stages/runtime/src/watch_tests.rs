@@ -145,7 +145,7 @@ fn a_bundle_that_is_not_due_is_refused_and_counted() {
     assert!(!watched.watch.read(&bundle(&[1])), "again");
     assert_eq!(watched.violations("offsets_never_skip"), 2.0);
     // Opened anew, it goes on at the committed offset, whatever that is.
-    watched.watch.opened();
+    watched.watch.opened(Phase::Ready);
     assert!(watched.watch.read(&bundle(&[9])));
     let mut assigned = bundle(&[4]);
     assigned.generation = 2;
@@ -167,7 +167,7 @@ fn commits_are_counted_by_their_outcome_and_a_rebuild_is_told() {
     let count = |outcome| watched.count("shiren_commits_total", ("outcome", outcome));
     let outcomes = ["done", "retry", "revoked", "rebuild", "failed"];
     assert_eq!(outcomes.map(count), [2.0, 1.0, 1.0, 0.0, 1.0]);
-    watched.watch.opened();
+    watched.watch.opened(Phase::Ready);
     assert_eq!(watched.health.workers()[0].phase, Phase::Ready);
     watched.watch.rebuilt("the log does not answer");
     let worker = &watched.health.workers()[0];

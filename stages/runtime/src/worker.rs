@@ -110,7 +110,7 @@ impl WorkerLoop {
             let committed = self.summary.bundles;
             let why = match self.open() {
                 Ok(mut worker) => {
-                    self.watch.opened();
+                    self.watch.opened(self.keeper.phase(&self.segment));
                     if let Some(ready) = ready.take() {
                         ready();
                     }
@@ -234,15 +234,13 @@ impl WorkerLoop {
 
     /// Fires the timers of idle partitions.
     fn tick(&mut self, worker: &mut dyn Worker, generation: u64) -> Result<Turn, RuntimeError> {
-        if !self.segment.is_keyed()
+        if !self.is_restored(worker, generation)?
+            || !self.segment.is_keyed()
             || self.clock.instant().duration_since(self.ticked) < self.bounds.tick
         {
             return Ok(Turn::Idle);
         }
         self.ticked = self.clock.instant();
-        if !self.is_restored(worker, generation)? {
-            return Ok(Turn::Idle);
-        }
         let mut positions = Vec::new();
         let mut computed = Computed::default();
         for (source, event_time_us, position) in self.keeper.due(&self.segment) {

@@ -3,16 +3,16 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shiren_contract::keyed::{KeyedStage, Memory};
 use shiren_contract::stage::{Absorption, Arrival, Input, Outcome, StageDescriptor};
 use shiren_contract::terminal::Terminal;
 use shiren_log::{Commit, Position, WorkerOptions};
-use shiren_runtime::{Registry, RuntimeError, Summary};
+use shiren_runtime::{Phase, Registry, RuntimeError, Summary};
 use shiren_schemas::records::{Decision, LedgerEntry, RequestKind, StatePosition};
 use shiren_schemas::{Id, Sha256, Wire, ids};
-use support::{REQUESTS, Site, envelope};
+use support::{REQUESTS, Site, TICK, envelope};
 
 const GROUP: &str = "shiren.tally.interactive";
 
@@ -112,6 +112,37 @@ fn each_record_finds_what_those_before_it_left_also_after_a_restart() {
     let keys: Vec<&str> = changelog.keys().map(String::as_str).collect();
     let key = |key: &str| format!("{REQUESTS}/{key}");
     assert_eq!(keys, [REQUESTS, &key("a"), &key("b")]);
+}
+
+#[test]
+fn a_worker_is_ready_once_its_state_is_here_and_not_before() {
+    let site = Site::new(&["tally"]);
+    let words: Vec<String> = (0..200).map(|key| format!("{key} 60000")).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    site.publish(0, &words);
+    run_until(&site, 200).unwrap();
+    let mut phases = Vec::new();
+    let (_, summary) = site
+        .run_beside(registry(&site), |health, running| {
+            // Beyond the first tick, which looks for timers.
+            let mut ready_since = None;
+            let waits =
+                |since: Option<Instant>| since.is_none_or(|since| since.elapsed() < 10 * TICK);
+            while waits(ready_since) && running() {
+                let phase = health.phase();
+                if phases.last() != Some(&phase) {
+                    phases.push(phase);
+                }
+                if phase == Phase::Ready {
+                    ready_since.get_or_insert_with(Instant::now);
+                }
+            }
+        })
+        .unwrap();
+    assert_eq!(summary.rebuilds, 0);
+    // What lasted shorter than a look was not seen.
+    phases.retain(|phase| *phase != Phase::Restoring);
+    assert_eq!(phases, [Phase::Starting, Phase::Ready]);
 }
 
 #[test]

@@ -25,6 +25,9 @@ use tempfile::TempDir;
 pub const REQUESTS: &str = "shiren.default.requests.interactive";
 pub const VERDICTS: &str = "shiren.default.verdicts";
 
+/// Between two looks for timers.
+pub const TICK: Duration = Duration::from_millis(10);
+
 /// Waits until it is so.
 pub fn await_that(what: &str, mut so: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -152,7 +155,7 @@ impl Site {
                 clock_max_skew: Duration::from_secs(30),
                 clock_max_off: self.clock_max_off,
                 max_resident_mib: 1 << 20,
-                tick: Duration::from_millis(10),
+                tick: TICK,
             },
             policy: PolicySource {
                 policies: Policies::seeded(&tenants, &scenes),
