@@ -61,7 +61,8 @@ events without faults (rows whose faults must change outcomes state theirs in th
 
 *Lost*: cases without a verdict. *Doubled before*: verdicts that a reader of committed records was given again under a
 `verdict_id` it knew. *Doubled after*: those of them that contradict the first, which dropping by id would not mend. *Recovery*: the
-longest time until work went on. *At*: the commit that the row was seen at. Rows that are not
+longest time until work went on. *At*: the commit that the row was seen at; one that the history does not have was joined with
+others before it landed, in the commit that `git log -- benches/results/faults` shows for the row's file. Rows that are not
 in the table were not measured.
 ";
 
