@@ -29,8 +29,8 @@ pub struct StageDescriptor {
     pub checks: &'static [&'static str],
     /// Schema of what it keeps by key ([`crate::keyed::KeyedStage`]); `None`: it remembers nothing.
     pub state: Option<&'static str>,
-    /// Its topic has keys of its own ([`crate::keyed::RekeyedStage`]), so that all records of such a key are in one
-    /// partition; it begins a segment. `false`: the topic has the keys of the cases.
+    /// Its topic has keys of its own (the runtime's `Registry::with_rekeyed` gives them), so that all records of such a key
+    /// are in one partition; it begins a segment. `false`: the topic has the keys of the cases.
     pub is_rekeyed: bool,
 }
 
